@@ -1,0 +1,97 @@
+//! A YAML value that knows where it was written.
+
+use super::span::Span;
+
+/// One YAML node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    pub span: Span,
+    pub value: Yaml,
+    /// Written under `!secret`, or made from such a value: never shown.
+    pub secret: bool,
+    /// The value of an expression, so its type is what the expression gave and not what was typed:
+    /// a number may stand where text is wanted.
+    pub rendered: bool,
+}
+
+/// A mapping in the order it was written; keys are unique text.
+pub type Mapping = Vec<(super::span::Spanned<String>, Node)>;
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Yaml {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    String(String),
+    List(Vec<Node>),
+    Map(Mapping),
+}
+
+impl Yaml {
+    /// The kind of value in YAML's words, for messages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "a boolean",
+            Self::Int(_) => "a number",
+            Self::Float(_) => "a decimal number",
+            Self::String(_) => "a string",
+            Self::List(_) => "a list",
+            Self::Map(_) => "a mapping",
+        }
+    }
+}
+
+impl Node {
+    pub fn new(span: Span, value: Yaml) -> Self {
+        Self { span, value, secret: false, rendered: false }
+    }
+
+    pub fn as_str(&self) -> Option<&str> {
+        match &self.value {
+            Yaml::String(s) => Some(s),
+            _ => None,
+        }
+    }
+
+    pub fn as_map(&self) -> Option<&Mapping> {
+        match &self.value {
+            Yaml::Map(m) => Some(m),
+            _ => None,
+        }
+    }
+
+    pub fn as_list(&self) -> Option<&[Node]> {
+        match &self.value {
+            Yaml::List(l) => Some(l),
+            _ => None,
+        }
+    }
+
+    /// A mapping's value under `key`.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        self.as_map()?.iter().find(|(k, _)| k.value == key).map(|(_, v)| v)
+    }
+
+    /// Whether it or anything in it is secret.
+    pub fn holds_secret(&self) -> bool {
+        self.secret
+            || match &self.value {
+                Yaml::List(l) => l.iter().any(Node::holds_secret),
+                Yaml::Map(m) => m.iter().any(|(_, v)| v.holds_secret()),
+                _ => false,
+            }
+    }
+
+    /// Marks it and all in it as secret.
+    pub fn into_secret(mut self) -> Self {
+        self.secret = true;
+        match &mut self.value {
+            Yaml::List(l) => l.iter_mut().for_each(|n| n.secret = true),
+            Yaml::Map(m) => m.iter_mut().for_each(|(_, n)| n.secret = true),
+            _ => {}
+        }
+        self
+    }
+}

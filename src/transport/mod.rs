@@ -1,0 +1,63 @@
+//! A connection that runs a script on a host and gives back framed output.
+
+use crate::shell::frame::{FrameError, FrameSink, Script};
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::io::AsyncRead;
+
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One shell on one host, already under the wanted user, that takes script after script.
+pub trait Connection: Send {
+    /// Sends the script to the one shell and passes on its frames until its end mark.
+    ///
+    /// One round trip. After an error the connection is of no more use.
+    fn run<'a>(
+        &'a mut self,
+        script: &'a Script,
+        frames: &'a mut dyn FrameSink,
+    ) -> BoxFuture<'a, Result<(), TransportError>>;
+
+    /// Runs the script in a shell of its own with `body` as its standard input, as the same user.
+    ///
+    /// For contents too large to be part of a script. The body is streamed, never held whole.
+    fn feed<'a>(
+        &'a mut self,
+        script: &'a Script,
+        body: &'a mut (dyn AsyncRead + Send + Unpin),
+        frames: &'a mut dyn FrameSink,
+    ) -> BoxFuture<'a, Result<(), TransportError>>;
+}
+
+/// Why a host could not be spoken with. Each is told at the edge with the host's name before it.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    #[error("{address} could not be resolved: {reason}")]
+    Resolve { address: String, reason: String },
+    #[error("{address} could not be reached: {reason}")]
+    Connect { address: String, reason: String },
+    #[error("no answer from {address} within {} s", after.as_secs())]
+    ConnectTimeout { address: String, after: Duration },
+    #[error("the host key of {address} is not known ({algorithm} {fingerprint})")]
+    UnknownHostKey { address: String, algorithm: String, fingerprint: String },
+    #[error("the host key of {address} has CHANGED: got {algorithm} {fingerprint}, while {known_at} has another")]
+    ChangedHostKey { address: String, algorithm: String, fingerprint: String, known_at: String },
+    #[error("the host key of {address} is revoked ({known_at})")]
+    RevokedHostKey { address: String, known_at: String },
+    #[error("{user}@{address} refused every way to log in (tried: {tried})")]
+    Auth { user: String, address: String, tried: String },
+    #[error("key file {path}: {reason}")]
+    KeyFile { path: String, reason: String },
+    #[error("becoming {user} failed: {reason}")]
+    Become { user: String, reason: String },
+    #[error("silent for {} s in the middle of an answer", after.as_secs())]
+    Idle { after: Duration },
+    #[error("not done within {} s", after.as_secs())]
+    Deadline { after: Duration },
+    #[error("the connection was lost: {reason}")]
+    Lost { reason: String },
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error("{0}")]
+    Local(String),
+}
