@@ -1,5 +1,8 @@
 //! trueup: brings a fleet into line with what was written down.
 
+pub mod catalog;
+pub mod facts;
 pub mod language;
+pub mod resources;
 pub mod shell;
 pub mod transport;

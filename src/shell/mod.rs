@@ -1,4 +1,22 @@
 //! The only `sh` in the tree: quoting, framed answers, and the two builders of scripts.
 
+pub mod body;
+pub mod files;
 pub mod frame;
+pub mod probe;
 pub mod quote;
+pub mod steps;
+
+use frame::Nonce;
+
+/// The frame around every script: a fixed environment, the marks of frames, and no standard input for what it
+/// runs, because the shell reads the script itself from there. One compound command, so that a shell has read all
+/// of it before it runs any of it.
+fn script(nonce: &Nonce, body: &str) -> Vec<u8> {
+    let n = nonce.as_str();
+    format!(
+        "{{\nPATH=\"${{PATH:-/usr/bin:/bin}}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\"\nLC_ALL=C\nexport PATH LC_ALL\numask 022\nnl='\n'\nb() {{ printf '%s B %s\\n' {n} \"$1\"; }}\ne() {{ printf '\\n%s E %s %s\\n' {n} \"$1\" \"$2\"; }}\n{}{body}printf '%s Z\\n' {n}\n}} </dev/null\n",
+        files::FUNCTIONS
+    )
+    .into_bytes()
+}

@@ -23,8 +23,10 @@ pub fn words<I: IntoIterator<Item = S>, S: AsRef<str>>(argv: I) -> String {
 pub fn printf_format(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len() + bytes.len() / 8 + 2);
     out.push('\'');
-    for &b in bytes {
+    for (n, &b) in bytes.iter().enumerate() {
         match b {
+            // A leading `-` would make the format an option.
+            b'-' if n == 0 => out.push_str("\\055"),
             b'\'' => out.push_str(r"'\''"),
             b'\\' => out.push_str(r"\\"),
             b'%' => out.push_str("%%"),

@@ -1,0 +1,28 @@
+//! How a resource is named: its type and its title, written `service[nginx]`.
+
+use serde::{Serialize, Serializer};
+use std::fmt;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ResourceId {
+    pub kind: &'static str,
+    pub title: String,
+}
+
+impl ResourceId {
+    pub fn new(kind: &'static str, title: impl Into<String>) -> Self {
+        Self { kind, title: title.into() }
+    }
+}
+
+impl fmt::Display for ResourceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}]", self.kind, self.title.escape_debug())
+    }
+}
+
+impl Serialize for ResourceId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}

@@ -1,0 +1,3 @@
+//! One host's resources as a dependency graph, all values final.
+
+pub mod id;

@@ -1,0 +1,250 @@
+//! Types erased behind `dyn`, in one place: a batch knows its type, so that nothing is ever downcast.
+
+use super::difference::{Ahead, Difference, Shown};
+use super::{Due, Edges, Impossible, Places, ResourceType, Together, Want};
+use crate::catalog::id::ResourceId;
+use crate::facts::Facts;
+use crate::language::de::from_node;
+use crate::language::diagnostic::Diagnostics;
+use crate::language::node::{Node, Yaml};
+use crate::shell::body::Body;
+use crate::shell::probe::{Answers, BadAnswer, ProbeScript};
+use crate::shell::steps::Steps;
+
+/// A resource as a manifest declares it, all templates rendered.
+#[derive(Clone, Debug)]
+pub struct Declared {
+    pub title: String,
+    /// A mapping of the type's own parameters.
+    pub params: Node,
+    pub body: Option<Body>,
+    pub sensitive: bool,
+    pub become_user: Option<String>,
+    pub places: Places,
+}
+
+/// A resource type, whatever its parameters.
+pub trait Type: Sync {
+    fn name(&self) -> &'static str;
+    fn about(&self) -> &'static str;
+    fn example(&self) -> &'static str;
+    fn together(&self) -> Together;
+    fn has_body(&self) -> bool;
+    fn refreshes(&self) -> bool;
+    /// The parameters' JSON Schema.
+    fn schema(&self) -> schemars::Schema;
+    /// Types the declarations; `None` where any of them is wrong, which `out` tells.
+    fn batch(&'static self, declared: &[Declared], facts: &Facts, out: &mut Diagnostics) -> Option<Box<dyn Batch>>;
+}
+
+/// All of one host's resources of one type.
+pub trait Batch: Send + Sync {
+    fn ty(&self) -> &'static dyn Type;
+    fn len(&self) -> usize;
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Identity on the host of the i-th.
+    fn key(&self, i: usize) -> String;
+    fn relate(&self, edges: &mut Edges);
+    /// Asks about those of these indices.
+    fn probe(&self, which: &[usize], facts: &Facts, probe: &mut ProbeScript);
+    /// Reads the answers to a probe of the same indices.
+    fn observe<'a>(&'a self, which: &[usize], facts: &Facts, answers: &mut Answers) -> Box<dyn Observed + 'a>;
+}
+
+/// What a probe saw of a batch, or of a part of it.
+pub trait Observed: Send + Sync {
+    /// The difference of the resource with this index in the batch.
+    fn diff(&self, i: usize, ahead: &Ahead<'_>) -> Result<Option<Difference>, Unjudged>;
+    /// The difference once more, of what a probe would see after applying.
+    fn diff_after(&self, i: usize, ahead: &Ahead<'_>) -> Result<Option<Difference>, Unjudged>;
+    fn apply(&self, due: &[(usize, &Difference)], facts: &Facts, steps: &mut Steps);
+    fn refresh(&self, i: usize, changed: Option<&Difference>, facts: &Facts, steps: &mut Steps);
+}
+
+/// Why there is no saying whether a resource is in line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unjudged {
+    #[error("the host's answer cannot be read: {0}")]
+    BadAnswer(#[from] BadAnswer),
+    #[error(transparent)]
+    Impossible(#[from] Impossible),
+}
+
+struct Asked<T: ResourceType> {
+    ty: &'static T,
+    wants: Vec<Want<T::Params>>,
+}
+
+struct Seen<'a, T: ResourceType> {
+    asked: &'a Asked<T>,
+    /// By index in the batch; `None` for what was not asked about.
+    seen: Vec<Option<Result<T::Observed, BadAnswer>>>,
+}
+
+impl<T: ResourceType> Type for T {
+    fn name(&self) -> &'static str {
+        T::NAME
+    }
+
+    fn about(&self) -> &'static str {
+        T::ABOUT
+    }
+
+    fn example(&self) -> &'static str {
+        T::EXAMPLE
+    }
+
+    fn together(&self) -> Together {
+        T::TOGETHER
+    }
+
+    fn has_body(&self) -> bool {
+        T::HAS_BODY
+    }
+
+    fn refreshes(&self) -> bool {
+        T::REFRESHES
+    }
+
+    fn schema(&self) -> schemars::Schema {
+        schemars::schema_for!(T::Params)
+    }
+
+    fn batch(&'static self, declared: &[Declared], facts: &Facts, out: &mut Diagnostics) -> Option<Box<dyn Batch>> {
+        let mut wants = Vec::with_capacity(declared.len());
+        let mut found = Diagnostics::default();
+        for d in declared {
+            let params: T::Params = match from_node(&d.params) {
+                Ok(params) => params,
+                Err(diagnostic) => {
+                    found.push(diagnostic);
+                    continue;
+                }
+            };
+            let secret = d.params.holds_secret() || d.body.as_ref().is_some_and(|b| b.secret);
+            let want = Want {
+                id: ResourceId::new(T::NAME, d.title.clone()),
+                params,
+                body: d.body.clone(),
+                sensitive: d.sensitive || secret,
+                become_user: d.become_user.clone(),
+                places: Places {
+                    title: d.places.title,
+                    params: match &d.params.value {
+                        Yaml::Map(map) => map.iter().map(|(k, v)| (k.value.clone(), v.span)).collect(),
+                        _ => vec![],
+                    },
+                },
+            };
+            self.check(&want, facts, &mut found);
+            wants.push(want);
+        }
+        let sound = !found.has_errors();
+        out.extend(found);
+        sound.then(|| Box::new(Asked { ty: self, wants }) as Box<dyn Batch>)
+    }
+}
+
+impl<T: ResourceType> Asked<T> {
+    fn pick(&self, which: &[usize]) -> Vec<&Want<T::Params>> {
+        which.iter().filter_map(|&i| self.wants.get(i)).collect()
+    }
+}
+
+impl<T: ResourceType> Batch for Asked<T> {
+    fn ty(&self) -> &'static dyn Type {
+        self.ty
+    }
+
+    fn len(&self) -> usize {
+        self.wants.len()
+    }
+
+    fn key(&self, i: usize) -> String {
+        self.wants.get(i).map(|w| self.ty.key(w).into_owned()).unwrap_or_default()
+    }
+
+    fn relate(&self, edges: &mut Edges) {
+        for want in &self.wants {
+            self.ty.relate(want, edges);
+        }
+    }
+
+    fn probe(&self, which: &[usize], facts: &Facts, probe: &mut ProbeScript) {
+        self.ty.probe(&self.pick(which), facts, probe);
+    }
+
+    fn observe<'a>(&'a self, which: &[usize], facts: &Facts, answers: &mut Answers) -> Box<dyn Observed + 'a> {
+        let mut seen: Vec<_> = self.wants.iter().map(|_| None).collect();
+        let results = self.ty.observe(&self.pick(which), facts, answers);
+        for (&i, result) in which.iter().zip(results) {
+            if let Some(slot) = seen.get_mut(i) {
+                *slot = Some(result);
+            }
+        }
+        Box::new(Seen { asked: self, seen })
+    }
+}
+
+impl<T: ResourceType> Seen<'_, T> {
+    fn get(&self, i: usize) -> Result<(&Want<T::Params>, &T::Observed), BadAnswer> {
+        let want = self.asked.wants.get(i);
+        let seen = self.seen.get(i).and_then(Option::as_ref);
+        match (want, seen) {
+            (Some(want), Some(Ok(seen))) => Ok((want, seen)),
+            (_, Some(Err(bad))) => Err(bad.clone()),
+            _ => Err(BadAnswer("it was not looked at".into())),
+        }
+    }
+}
+
+impl<T: ResourceType> Observed for Seen<'_, T> {
+    fn diff(&self, i: usize, ahead: &Ahead<'_>) -> Result<Option<Difference>, Unjudged> {
+        let (want, seen) = self.get(i)?;
+        Ok(shown(want.sensitive, self.asked.ty.diff(want, seen, ahead)?))
+    }
+
+    fn diff_after(&self, i: usize, ahead: &Ahead<'_>) -> Result<Option<Difference>, Unjudged> {
+        let (want, seen) = self.get(i)?;
+        let after = self.asked.ty.predict(want, seen);
+        Ok(shown(want.sensitive, self.asked.ty.diff(want, &after, ahead)?))
+    }
+
+    fn apply(&self, due: &[(usize, &Difference)], facts: &Facts, steps: &mut Steps) {
+        let all: Vec<_> = self.asked.wants.iter().collect();
+        let due: Vec<Due<'_, T>> = due
+            .iter()
+            .filter_map(|&(i, difference)| {
+                let (want, seen) = self.get(i).ok()?;
+                Some(Due { want, seen, difference })
+            })
+            .collect();
+        self.asked.ty.apply(&all, &due, facts, steps);
+    }
+
+    fn refresh(&self, i: usize, changed: Option<&Difference>, facts: &Facts, steps: &mut Steps) {
+        if let Some(want) = self.asked.wants.get(i) {
+            self.asked.ty.refresh(want, changed, facts, steps);
+        }
+    }
+}
+
+/// Without its values, where they are secret. The one place where it is decided, so that no type can forget it.
+fn shown(sensitive: bool, difference: Option<Difference>) -> Option<Difference> {
+    let mut difference = difference?;
+    if sensitive {
+        difference.text = None;
+        for property in &mut difference.properties {
+            let hide = |shown: &mut Shown| {
+                if matches!(shown, Shown::Value(_)) {
+                    *shown = Shown::Secret;
+                }
+            };
+            hide(&mut property.from);
+            hide(&mut property.to);
+        }
+    }
+    Some(difference)
+}

@@ -1,0 +1,145 @@
+//! A resource's difference, observed to desired, property by property.
+
+use crate::catalog::id::ResourceId;
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::fmt;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    Create,
+    Update,
+    Remove,
+    /// A command is run.
+    Run,
+    /// In line itself, but something it listens to changes.
+    Refresh,
+}
+
+impl Action {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Remove => "remove",
+            Self::Run => "run",
+            Self::Refresh => "refresh",
+        }
+    }
+}
+
+/// A property's value as a plan shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(tag = "is", content = "value", rename_all = "snake_case")]
+pub enum Shown {
+    Value(String),
+    Absent,
+    /// Cannot be known before applying, and why.
+    Unknown(String),
+    Secret,
+}
+
+impl Shown {
+    pub fn value(value: impl fmt::Display) -> Self {
+        Self::Value(value.to_string())
+    }
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(v) if v.is_empty() => f.write_str("(empty)"),
+            // One line, whatever a host or a manifest holds: no escape sequence reaches the terminal.
+            Self::Value(v) => write!(f, "{}", v.escape_debug()),
+            Self::Absent => f.write_str("(absent)"),
+            Self::Unknown(why) => write!(f, "(unknown: {why})"),
+            Self::Secret => f.write_str("(secret)"),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Property {
+    pub name: String,
+    pub from: Shown,
+    pub to: Shown,
+}
+
+/// A file's text before and after, for a line by line view.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct TextChange {
+    pub before: String,
+    pub after: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Difference {
+    pub action: Action,
+    pub properties: Vec<Property>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<TextChange>,
+    /// What a person must know before agreeing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+impl Difference {
+    pub fn new(action: Action) -> Self {
+        Self { action, properties: vec![], text: None, warnings: vec![] }
+    }
+
+    /// Notes a property, whatever its values.
+    pub fn note(&mut self, name: &str, from: Shown, to: Shown) {
+        self.properties.push(Property { name: name.to_owned(), from, to });
+    }
+
+    /// Notes a property where the two differ.
+    pub fn compare<T: PartialEq + fmt::Display>(&mut self, name: &str, from: &T, to: &T) {
+        if from != to {
+            self.note(name, Shown::value(from), Shown::value(to));
+        }
+    }
+
+    /// Itself, unless nothing was noted.
+    pub fn unless_empty(self) -> Option<Self> {
+        (!self.properties.is_empty()).then_some(self)
+    }
+
+    /// Whether a property of this name is noted.
+    pub fn has(&self, name: &str) -> bool {
+        self.properties.iter().any(|p| p.name == name)
+    }
+}
+
+/// What earlier changes of this plan will have brought, for one resource: those it comes after.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ahead<'a> {
+    changes: &'a [(ResourceId, String, Difference)],
+}
+
+impl<'a> Ahead<'a> {
+    /// From the changes before it: id, key and difference.
+    pub fn new(changes: &'a [(ResourceId, String, Difference)]) -> Self {
+        Self { changes }
+    }
+
+    /// The change ahead of the resource of this type and key.
+    pub fn change(&self, kind: &str, key: &str) -> Option<&'a Difference> {
+        self.changes.iter().find(|(id, k, _)| id.kind == kind && k == key).map(|(.., d)| d)
+    }
+
+    /// Whether a resource of this type and key will be there because of a change ahead.
+    pub fn brings(&self, kind: &str, key: &str) -> bool {
+        self.change(kind, key).is_some_and(|d| matches!(d.action, Action::Create | Action::Update))
+    }
+
+    /// Changes ahead of any resource of this type.
+    pub fn of_type(&self, kind: &str) -> impl Iterator<Item = (&'a ResourceId, &'a Difference)> {
+        self.changes.iter().filter(move |(id, ..)| id.kind == kind).map(|(id, _, d)| (id, d))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+}

@@ -1,0 +1,169 @@
+//! The types of things that can be managed: one file each, one line each in [`TYPES`].
+
+pub mod batch;
+pub mod difference;
+pub mod sysctl;
+pub mod value;
+
+use crate::catalog::id::ResourceId;
+use crate::facts::Facts;
+use crate::language::diagnostic::Diagnostics;
+use crate::language::span::Span;
+use crate::shell::body::Body;
+use crate::shell::probe::{Answers, BadAnswer, ProbeScript};
+use crate::shell::steps::Steps;
+use difference::{Ahead, Difference};
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use std::borrow::Cow;
+
+/// Every resource type.
+pub const TYPES: &[&dyn batch::Type] = &[&sysctl::Sysctl];
+
+/// What one resource is to be: its parameters, all values final.
+#[derive(Clone, Debug)]
+pub struct Want<P> {
+    pub id: ResourceId,
+    pub params: P,
+    /// What `content`, `source` or `template` come to, for a type that has a body.
+    pub body: Option<Body>,
+    /// Neither its values nor its contents are ever shown.
+    pub sensitive: bool,
+    /// The user its commands run as, where it is not the connection's own.
+    pub become_user: Option<String>,
+    pub places: Places,
+}
+
+impl<P> Want<P> {
+    pub fn title(&self) -> &str {
+        &self.id.title
+    }
+}
+
+/// Where a resource and its parameters were written.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    /// The title.
+    pub title: Span,
+    /// Parameter names and their values' places.
+    pub params: Vec<(String, Span)>,
+}
+
+impl Places {
+    /// Where a parameter's value stands; the title's place where it is not given.
+    pub fn of(&self, param: &str) -> Span {
+        self.params.iter().find(|(name, _)| name == param).map_or(self.title, |(_, span)| *span)
+    }
+}
+
+/// A resource that is to be changed, with what was seen of it.
+pub struct Due<'a, T: ResourceType + ?Sized> {
+    pub want: &'a Want<T::Params>,
+    pub seen: &'a T::Observed,
+    pub difference: &'a Difference,
+}
+
+/// How due resources of one type come together in one call of [`ResourceType::apply`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Together {
+    /// Each by itself.
+    Each,
+    /// Those that are ready at the same time and wait for the same things: one transaction of many packages.
+    Ready,
+    /// All of the host's, once all are ready: one ruleset.
+    All,
+}
+
+/// The edges that a type implies.
+#[derive(Clone, Debug, Default)]
+pub struct Edges(pub(crate) Vec<(ResourceId, Need)>);
+
+/// What a resource comes after, if the catalog has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// One resource, by type and key.
+    Resource { kind: &'static str, key: String },
+    /// The nearest directory, file or link resource above this path.
+    Parent(String),
+}
+
+impl Edges {
+    /// `of` comes after the resource of type `kind` with this key. Where the catalog has none, nothing is meant.
+    pub fn require(&mut self, of: &ResourceId, kind: &'static str, key: impl Into<String>) {
+        self.0.push((of.clone(), Need::Resource { kind, key: key.into() }));
+    }
+
+    /// `of` comes after whatever makes the directory that `path` stands in.
+    pub fn require_parent(&mut self, of: &ResourceId, path: &str) {
+        self.0.push((of.clone(), Need::Parent(path.to_owned())));
+    }
+}
+
+/// What a contributor implements: one type of resource. All methods are pure.
+pub trait ResourceType: Sync + 'static {
+    /// As it is written in a manifest.
+    const NAME: &'static str;
+    /// One sentence for `trueup doc`.
+    const ABOUT: &'static str;
+    /// A list of resources as it stands under `resources:`; a test validates it.
+    const EXAMPLE: &'static str;
+    const TOGETHER: Together = Together::Each;
+    /// Whether it takes `content`, `source` and `template`, which come to [`Want::body`].
+    const HAS_BODY: bool = false;
+    /// Whether `notify` can reach it.
+    const REFRESHES: bool = false;
+
+    /// Unknown keys denied; the fields' docs are what `trueup doc` and the editor's schema say, so that they cannot disagree.
+    type Params: DeserializeOwned + JsonSchema + Send + Sync;
+    /// What a probe saw: an enum with `Absent`, never a null.
+    type Observed: Send + Sync;
+
+    /// What the types of the parameters cannot say. Errors stand at a parameter's place.
+    fn check(&self, _want: &Want<Self::Params>, _facts: &Facts, _out: &mut Diagnostics) {}
+
+    /// Identity on the host; equal keys are duplicates, whatever their titles.
+    fn key<'a>(&self, want: &'a Want<Self::Params>) -> Cow<'a, str> {
+        Cow::Borrowed(&want.id.title)
+    }
+
+    /// The edges the type implies; one to what the catalog lacks is dropped.
+    fn relate(&self, _want: &Want<Self::Params>, _edges: &mut Edges) {}
+
+    /// Asks about all of them at once.
+    fn probe(&self, wants: &[&Want<Self::Params>], facts: &Facts, probe: &mut ProbeScript);
+
+    /// One result a want, in order, taking as many answers as [`Self::probe`] asked questions. A malformed answer is
+    /// that resource's error and no other's; never a panic.
+    fn observe(
+        &self,
+        wants: &[&Want<Self::Params>],
+        facts: &Facts,
+        answers: &mut Answers,
+    ) -> Vec<Result<Self::Observed, BadAnswer>>;
+
+    /// `None` where it is in line. `ahead` is what earlier changes of this plan will have brought.
+    ///
+    /// # Errors
+    /// Where the resource cannot be brought in line, and why: a package that no source has, a service whose unit
+    /// nothing brings. Told in the plan, before anything is changed.
+    fn diff(
+        &self,
+        want: &Want<Self::Params>,
+        seen: &Self::Observed,
+        ahead: &Ahead<'_>,
+    ) -> Result<Option<Difference>, Impossible>;
+
+    /// What a probe would see once the difference is applied: the difference after that is empty.
+    fn predict(&self, want: &Want<Self::Params>, seen: &Self::Observed) -> Self::Observed;
+
+    /// The steps for those that are due together; `all` are all of the host's of this type, in line or not.
+    fn apply(&self, all: &[&Want<Self::Params>], due: &[Due<'_, Self>], facts: &Facts, steps: &mut Steps);
+
+    /// The steps of a refresh. `changed`: the resource itself is changed in the same run, just before.
+    fn refresh(&self, _want: &Want<Self::Params>, _changed: Option<&Difference>, _facts: &Facts, _steps: &mut Steps) {}
+}
+
+/// Why a resource cannot be brought in line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Impossible(pub String);

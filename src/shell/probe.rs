@@ -1,0 +1,220 @@
+//! The builder of scripts that only look.
+//!
+//! There is no way to write with it: its questions are a closed list of read-only tools, and what comes from
+//! outside (names, paths) goes to them as quoted arguments. The guards of `exec` are the one exception, with a
+//! method of their own, so that a plan can show them.
+
+use super::frame::{Frame, Nonce};
+use super::quote::{word, words};
+use std::fmt::Write as _;
+
+/// Bytes of arguments for one process; the kernel's bound for all of them is 128 KiB at the very least.
+const ARGUMENTS: usize = 96 * 1024;
+
+/// A question that a host's own tools can answer without writing. Arguments are data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Query {
+    /// `dpkg-query -W`: for each known name a line `name TAB arch TAB version TAB status-abbreviation`.
+    DpkgStatus,
+    /// `apt-cache policy NAME…`, in the C locale.
+    AptPolicy,
+    /// `rpm -q NAME…`: `name TAB [epoch:]version-release TAB arch` a line; the unknown as rpm words it.
+    RpmStatus,
+    /// `dnf -C -q list --upgrades NAME…`.
+    DnfUpgrades,
+    /// `apk info -e -v NAME…`.
+    ApkStatus,
+    /// `apk policy NAME…`.
+    ApkPolicy,
+    /// `systemctl show -p Id,… UNIT…`: blocks of `Key=value` lines, one a unit, blank line between.
+    SystemctlShow,
+    /// `rc-service`/`rc-update`: for each name a line `name TAB status-number TAB runlevels`.
+    OpenrcStatus,
+    /// `/etc/passwd`'s lines for the names (through NSS where `getent` is there; else the whole file).
+    Passwd,
+    /// `/etc/group`'s lines, likewise the whole database: a user's groups stand in their members.
+    Groups,
+    /// `/etc/shadow`, whole, where it can be read. Secret.
+    Shadow,
+    /// `nft -j list ruleset`.
+    NftRuleset,
+    /// `sysctl KEY…`: a line `key = value` for each that exists.
+    Sysctl,
+    /// `find DIR… -mindepth 1`-like listing: for each entry below the arguments a line
+    /// `type-and-mode-hex SPACE uid SPACE gid SPACE user SPACE group SPACE path`, not crossing file systems.
+    Tree,
+    /// The first 1 MiB of one file.
+    Contents,
+}
+
+/// What a probe asks of one path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileQuestion {
+    pub path: String,
+    /// The digest to compare with: where the file is another, and small, its text comes along to show a difference.
+    /// `None` asks for no digest at all.
+    pub digest: Option<super::body::Digest>,
+}
+
+/// Builds one probe script.
+#[derive(Clone, Debug, Default)]
+pub struct ProbeScript {
+    asks: Vec<String>,
+    /// Guards of `exec`, as written: a plan shows them, for they are foreign commands.
+    guards: Vec<String>,
+}
+
+impl ProbeScript {
+    /// Asks one question about many things. Each call is one answer, in the order of the calls.
+    pub fn ask<I, S>(&mut self, query: Query, args: I)
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<str>,
+    {
+        let args: Vec<String> = args.into_iter().map(|a| word(a.as_ref())).collect();
+        let mut snippet = String::new();
+        for chunk in chunks(&args) {
+            let list = chunk.join(" ");
+            let _ = match query {
+                Query::DpkgStatus => writeln!(
+                    snippet,
+                    "dpkg-query -W -f '${{Package}}\\t${{Architecture}}\\t${{Version}}\\t${{db:Status-Abbrev}}\\n' -- {list} 2>/dev/null"
+                ),
+                Query::AptPolicy => writeln!(snippet, "apt-cache policy -- {list} 2>/dev/null"),
+                Query::RpmStatus => {
+                    writeln!(snippet, "rpm -q --qf '%{{NAME}}\\t%{{EVR}}\\t%{{ARCH}}\\n' -- {list} 2>/dev/null")
+                }
+                Query::DnfUpgrades => writeln!(snippet, "dnf -C -q list --upgrades {list} 2>/dev/null"),
+                Query::ApkStatus => writeln!(snippet, "apk info -e -v {list} 2>/dev/null"),
+                Query::ApkPolicy => writeln!(snippet, "apk policy {list} 2>/dev/null"),
+                Query::SystemctlShow => writeln!(
+                    snippet,
+                    "systemctl show -p Id,Names,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,FragmentPath,CanReload -- {list} 2>/dev/null"
+                ),
+                Query::OpenrcStatus => writeln!(
+                    snippet,
+                    "for n in {list}; do if [ -e \"/etc/init.d/$n\" ]; then rc-service -q \"$n\" status >/dev/null 2>&1; s=$?; else s=none; fi; r=; for l in /etc/runlevels/*/; do if [ -e \"$l$n\" ]; then l=${{l%/}}; r=\"$r ${{l##*/}}\"; fi; done; printf '%s\\t%s\\t%s\\n' \"$n\" \"$s\" \"$r\"; done"
+                ),
+                Query::Passwd => writeln!(
+                    snippet,
+                    "if command -v getent >/dev/null; then getent passwd -- {list}; else cat /etc/passwd; fi 2>/dev/null"
+                ),
+                Query::Groups => Ok(()),
+                Query::Shadow => Ok(()),
+                Query::NftRuleset => Ok(()),
+                Query::Sysctl => writeln!(snippet, "sysctl -- {list} 2>/dev/null"),
+                Query::Tree => {
+                    writeln!(snippet, "find {list} -xdev -exec stat -c '%f %u %g %U %G %n' {{}} + 2>/dev/null")
+                }
+                Query::Contents => writeln!(snippet, "head -c 1048576 -- {list} 2>/dev/null"),
+            };
+        }
+        match query {
+            Query::Groups => snippet
+                .push_str("if command -v getent >/dev/null; then getent group; else cat /etc/group; fi 2>/dev/null\n"),
+            Query::Shadow => snippet.push_str("cat /etc/shadow 2>/dev/null\n"),
+            Query::NftRuleset => snippet.push_str("nft -j list ruleset 2>/dev/null\n"),
+            _ => {}
+        }
+        self.asks.push(snippet);
+    }
+
+    /// Asks about files: whether they are there, their attributes, digests, link targets, and the text of those
+    /// that differ. One answer, for [`super::files::parse`].
+    pub fn ask_files(&mut self, questions: &[FileQuestion]) {
+        self.asks.push(super::files::snippet(questions));
+    }
+
+    /// Runs a guard: a foreign command that decides whether an `exec` has to run. Its exit status is the answer.
+    pub fn guard(&mut self, command: &str, cwd: Option<&str>) {
+        self.guards.push(command.to_owned());
+        let cd = cwd.map_or(String::new(), |d| format!("cd {} && ", word(d)));
+        self.asks.push(format!("( {cd}exec {} ) >/dev/null 2>&1\n", words(["sh", "-c", command])));
+    }
+
+    /// The foreign commands this probe runs.
+    pub fn guards(&self) -> &[String] {
+        &self.guards
+    }
+
+    /// How many answers will come.
+    pub fn len(&self) -> usize {
+        self.asks.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.asks.is_empty()
+    }
+
+    /// The questions as the body of a script, numbered from `first`.
+    pub(super) fn frames(&self, first: u32) -> String {
+        let mut out = String::new();
+        for (slot, ask) in (first..).zip(&self.asks) {
+            let _ = writeln!(out, "b {slot}\n{{\n{ask}}}\ne {slot} $?");
+        }
+        out
+    }
+
+    /// The whole script.
+    pub fn into_text(self, nonce: &Nonce) -> Vec<u8> {
+        super::script(nonce, &self.frames(0))
+    }
+}
+
+/// Arguments cut so that each command line fits; always at least one chunk.
+pub(super) fn chunks(words: &[String]) -> Vec<&[String]> {
+    let mut out = vec![];
+    let (mut start, mut size) = (0, 0);
+    for (n, w) in words.iter().enumerate() {
+        // A pointer a word counts against the kernel's bound too.
+        let cost = w.len() + 9;
+        if size + cost > ARGUMENTS && n > start {
+            out.push(&words[start..n]);
+            (start, size) = (n, 0);
+        }
+        size += cost;
+    }
+    out.push(&words[start..]);
+    out
+}
+
+/// A host's answer was not what its tool would say.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadAnswer(pub String);
+
+/// The answers of one probe, in the order of its questions.
+#[derive(Debug)]
+pub struct Answers {
+    frames: std::vec::IntoIter<Option<Frame>>,
+}
+
+impl Answers {
+    /// Puts frames in the order of their slots, counted from `first`; a missing one is that question's error.
+    pub fn new(frames: Vec<Frame>, first: u32, count: usize) -> Self {
+        let mut slots: Vec<Option<Frame>> = vec![None; count];
+        for frame in frames {
+            let n = frame.slot.checked_sub(first).map(|n| n as usize);
+            if let Some(slot) = n.and_then(|n| slots.get_mut(n)) {
+                *slot = Some(frame);
+            }
+        }
+        Self { frames: slots.into_iter() }
+    }
+
+    /// The next answer.
+    ///
+    /// # Errors
+    /// Where the host gave none.
+    pub fn answer(&mut self) -> Result<Frame, BadAnswer> {
+        self.frames.next().flatten().ok_or_else(|| BadAnswer("the host gave no answer".into()))
+    }
+
+    /// The next answer as text; bytes that are no UTF-8 become replacement characters.
+    ///
+    /// # Errors
+    /// As [`Self::answer`].
+    pub fn text(&mut self) -> Result<String, BadAnswer> {
+        Ok(String::from_utf8_lossy(&self.answer()?.body).into_owned())
+    }
+}

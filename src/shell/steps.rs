@@ -1,0 +1,153 @@
+//! The builder of what writes: steps, each with its undo.
+//!
+//! Steps are made when planning and are plain data in the plan; applying runs exactly those.
+
+use super::body::Body;
+use crate::catalog::id::ResourceId;
+use serde::Serialize;
+use std::time::Duration;
+
+/// How a step is taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Undo {
+    /// By this program.
+    Run(Vec<String>),
+    /// From the copy that the host keeps of what was there.
+    Kept,
+    /// It changes nothing that lasts: a refreshed index, a reload.
+    Nothing,
+    /// It cannot, and why.
+    Irreversible(String),
+}
+
+/// Owner, group and mode to be set; what is `None` stays as it is (on a new file: as the system's defaults have it).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Attributes {
+    /// A name or a number.
+    pub owner: Option<String>,
+    pub group: Option<String>,
+    /// Permission bits.
+    pub mode: Option<u32>,
+}
+
+/// A foreign program to be run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Command {
+    pub argv: Vec<String>,
+    /// Added to the environment. Never a secret: an environment can be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<(String, String)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<String>,
+    /// The user to run as, where it is not the connection's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// What it reads: the way for secrets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<Body>,
+    /// Killed after this long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Duration>,
+}
+
+impl Command {
+    pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {
+        Self { argv: argv.into_iter().map(Into::into).collect(), ..Self::default() }
+    }
+}
+
+/// One thing done on a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    Run(Command),
+    /// Writes beside it, sets attributes, validates, renames: never a half file.
+    ReplaceFile {
+        path: String,
+        body: Body,
+        attributes: Attributes,
+        /// A shell command in which `%s` is the candidate's path; the file is replaced only where it succeeds.
+        validate: Option<String>,
+    },
+    /// Makes one directory; its parent is there.
+    MakeDirectory {
+        path: String,
+        attributes: Attributes,
+    },
+    /// Of a file or directory that is there; `recurse` takes in all that is below it, links themselves excepted.
+    SetAttributes {
+        path: String,
+        attributes: Attributes,
+        recurse: bool,
+    },
+    /// Makes or replaces a symbolic link in one rename.
+    Symlink {
+        path: String,
+        target: String,
+    },
+    /// Removes a file or link, or with `recurse` a directory with all that is in it.
+    Remove {
+        path: String,
+        recurse: bool,
+    },
+}
+
+/// A step in a plan: whose it is, and how it is taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlannedStep {
+    /// The resources it serves; where it fails, those have failed.
+    pub serves: Vec<ResourceId>,
+    pub step: Step,
+    pub undo: Undo,
+}
+
+/// Collects a resource type's steps, in the order they are to run.
+#[derive(Clone, Debug, Default)]
+pub struct Steps(Vec<PlannedStep>);
+
+impl Steps {
+    /// A foreign program. Its undo is an argument, so that it cannot be forgotten.
+    pub fn run(&mut self, serves: &[&ResourceId], command: Command, undo: Undo) {
+        self.push(serves, Step::Run(command), undo);
+    }
+
+    /// A whole file, in one rename. The host keeps the old one.
+    pub fn replace_file(
+        &mut self,
+        id: &ResourceId,
+        path: &str,
+        body: Body,
+        attributes: Attributes,
+        validate: Option<String>,
+    ) {
+        self.push(&[id], Step::ReplaceFile { path: path.to_owned(), body, attributes, validate }, Undo::Kept);
+    }
+
+    pub fn make_directory(&mut self, id: &ResourceId, path: &str, attributes: Attributes) {
+        let undo = Undo::Run(vec!["rmdir".into(), "--".into(), path.to_owned()]);
+        self.push(&[id], Step::MakeDirectory { path: path.to_owned(), attributes }, undo);
+    }
+
+    /// The host keeps the old attributes.
+    pub fn set_attributes(&mut self, id: &ResourceId, path: &str, attributes: Attributes, recurse: bool) {
+        self.push(&[id], Step::SetAttributes { path: path.to_owned(), attributes, recurse }, Undo::Kept);
+    }
+
+    pub fn symlink(&mut self, id: &ResourceId, path: &str, target: &str) {
+        self.push(&[id], Step::Symlink { path: path.to_owned(), target: target.to_owned() }, Undo::Kept);
+    }
+
+    /// The host keeps what was there.
+    pub fn remove(&mut self, id: &ResourceId, path: &str, recurse: bool) {
+        self.push(&[id], Step::Remove { path: path.to_owned(), recurse }, Undo::Kept);
+    }
+
+    fn push(&mut self, serves: &[&ResourceId], step: Step, undo: Undo) {
+        self.0.push(PlannedStep { serves: serves.iter().map(|id| (*id).clone()).collect(), step, undo });
+    }
+
+    pub fn into_vec(self) -> Vec<PlannedStep> {
+        self.0
+    }
+}
