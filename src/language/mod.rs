@@ -2,6 +2,12 @@
 
 pub mod de;
 pub mod diagnostic;
+pub mod filters;
+pub mod manifest;
+pub mod module;
 pub mod node;
+pub mod project;
+pub mod scope;
 pub mod span;
+pub mod template;
 pub mod yaml;

@@ -1,0 +1,281 @@
+//! A project as loaded: all that was written, read whole before anything is compiled.
+
+use super::diagnostic::{Diagnostic, Diagnostics};
+use super::manifest::{self, Declaration, Entry, Play};
+use super::module::{self, Module};
+use super::node::{Mapping, Node};
+use super::span::{FileId, Sources};
+use super::template::Templates;
+use super::yaml;
+use crate::shell::body::{Body, Bytes, Digest};
+use rayon::prelude::*;
+use sha2::{Digest as _, Sha256};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Source files up to this size are held in memory, so that a plan can show what changes in them.
+const HELD: u64 = 256 * 1024;
+
+/// Everything that a run works from.
+#[derive(Debug)]
+pub struct Project {
+    pub plays: Vec<Play>,
+    pub modules: BTreeMap<String, Module>,
+    pub templates: Arc<Templates>,
+    /// Contents for `source:`, by `NAME` or `MODULE:NAME`.
+    pub files: HashMap<String, Body>,
+    /// The command line's `-e`.
+    pub extra_vars: Mapping,
+}
+
+/// What could not be loaded, with the texts to show it by.
+#[derive(Debug)]
+pub struct LoadError {
+    pub sources: Arc<Sources>,
+    pub found: Diagnostics,
+}
+
+/// Reads a manifest with all it includes, the modules it names, their templates and files.
+///
+/// # Errors
+/// All that is wrong with any of them.
+pub fn load(
+    manifest: &Path,
+    extra_vars: Mapping,
+    types: &[&str],
+    mut sources: Sources,
+    mut found: Diagnostics,
+) -> Result<Project, LoadError> {
+    let dir = manifest.parent().map(Path::to_path_buf).unwrap_or_default();
+    let mut plays = vec![];
+    let mut stack = vec![];
+    read_manifest(manifest, None, types, &mut sources, &mut found, &mut plays, &mut stack);
+
+    let mut modules = BTreeMap::new();
+    let mut wanted: Vec<(String, super::span::Span)> = plays.iter().flat_map(|p: &Play| called(&p.resources)).collect();
+    while let Some((name, span)) = wanted.pop() {
+        if modules.contains_key(&name) {
+            continue;
+        }
+        let path = dir.join("modules").join(&name).join("module.yml");
+        let Ok(text) = std::fs::read_to_string(&path) else {
+            let there = names_in(&dir.join("modules"));
+            let d = Diagnostic::error("unknown module", Some(span), format!("there is no {}", path.display()));
+            found.push(match super::diagnostic::did_you_mean(&name, there.iter().map(String::as_str)) {
+                Some(near) => d.help(format!("did you mean `{near}`?")),
+                None => d,
+            });
+            continue;
+        };
+        let file = sources.add(&path, text.as_str());
+        match yaml::parse_one(&text, file) {
+            Ok(Some(document)) => {
+                let module = module::read(&name, &document, types, &mut found);
+                wanted.extend(called(&module.resources));
+                modules.insert(name, module);
+            }
+            Ok(None) => found.push(Diagnostic::error("empty module", sources.line(file, 1), "it declares nothing")),
+            Err(errors) => found.extend(errors),
+        }
+    }
+
+    let mut template_files = vec![];
+    read_templates(&dir.join("templates"), "", &mut sources, &mut found, &mut template_files);
+    for name in modules.keys() {
+        let below = dir.join("modules").join(name).join("templates");
+        read_templates(&below, &format!("{name}:"), &mut sources, &mut found, &mut template_files);
+    }
+    let files = read_files(&dir, &plays, &modules, &mut found);
+
+    match Templates::new(Arc::new(sources), template_files) {
+        Ok(templates) if !found.has_errors() => {
+            Ok(Project { plays, modules, templates: Arc::new(templates), files, extra_vars })
+        }
+        Ok(templates) => Err(LoadError { sources: templates.sources, found }),
+        Err((sources, errors)) => {
+            errors.into_iter().for_each(|d| found.push(d));
+            Err(LoadError { sources, found })
+        }
+    }
+}
+
+fn read_manifest(
+    path: &Path,
+    included: Option<super::span::Span>,
+    types: &[&str],
+    sources: &mut Sources,
+    found: &mut Diagnostics,
+    plays: &mut Vec<Play>,
+    stack: &mut Vec<PathBuf>,
+) {
+    let canonical = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    if stack.contains(&canonical) {
+        found.push(Diagnostic::error(
+            "manifests that include one another",
+            included,
+            format!("{} is being read already", path.display()),
+        ));
+        return;
+    }
+    let text = match std::fs::read(path).map(String::from_utf8) {
+        Ok(Ok(text)) => text,
+        Ok(Err(_)) => {
+            found.push(Diagnostic::error("manifest is no text", included, format!("{} is not UTF-8", path.display())));
+            return;
+        }
+        Err(error) => {
+            let d = Diagnostic::error("manifest cannot be read", included, format!("{}: {error}", path.display()));
+            found.push(d.help("`trueup init` makes one to start from"));
+            return;
+        }
+    };
+    let file = sources.add(path, text.as_str());
+    let document = match yaml::parse_one(&text, file) {
+        Ok(Some(document)) => document,
+        Ok(None) => {
+            found.push(Diagnostic::warning("empty manifest", sources.line(file, 1), "nothing is declared here"));
+            return;
+        }
+        Err(errors) => return found.extend(errors),
+    };
+    stack.push(canonical);
+    for entry in manifest::read(&document, types, found) {
+        match entry {
+            Entry::Play(play) => plays.push(*play),
+            Entry::Include(other) => {
+                let next = path.parent().unwrap_or(Path::new("")).join(&other.value);
+                read_manifest(&next, Some(other.span), types, sources, found, plays, stack);
+            }
+        }
+    }
+    stack.pop();
+}
+
+fn called(resources: &[Declaration]) -> Vec<(String, super::span::Span)> {
+    let modules = resources.iter().filter(|d| d.kind.value == "module");
+    modules.filter_map(|d| Some((d.title.as_str()?.to_owned(), d.title.span))).collect()
+}
+
+fn names_in(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut names: Vec<_> = entries.filter_map(|e| e.file_name().into_string().ok()).collect();
+    names.sort();
+    names
+}
+
+/// All regular files below a folder, by their path from it, in order. Links to files count, links to folders do not.
+fn files_below(dir: &Path) -> Vec<(String, PathBuf)> {
+    let mut out = vec![];
+    let mut folders = vec![(String::new(), dir.to_path_buf())];
+    while let Some((prefix, folder)) = folders.pop() {
+        for name in names_in(&folder) {
+            let path = folder.join(&name);
+            if path.is_file() {
+                out.push((format!("{prefix}{name}"), path));
+            } else if path.is_dir() && !path.is_symlink() {
+                folders.push((format!("{prefix}{name}/"), path));
+            }
+        }
+    }
+    out.sort();
+    out
+}
+
+fn read_templates(
+    dir: &Path,
+    prefix: &str,
+    sources: &mut Sources,
+    found: &mut Diagnostics,
+    out: &mut Vec<(String, FileId)>,
+) {
+    for (name, path) in files_below(dir) {
+        match std::fs::read_to_string(&path) {
+            Ok(text) => out.push((format!("{prefix}{name}"), sources.add(&path, text))),
+            Err(error) => {
+                found.push(Diagnostic::error("template cannot be read", None, format!("{}: {error}", path.display())))
+            }
+        }
+    }
+}
+
+/// Contents that a `source:` can mean. A literal name costs its own file; a templated one may mean any.
+fn read_files(
+    dir: &Path,
+    plays: &[Play],
+    modules: &BTreeMap<String, Module>,
+    found: &mut Diagnostics,
+) -> HashMap<String, Body> {
+    let mut wanted: BTreeMap<(String, PathBuf), Wanted> = BTreeMap::new();
+    let lists = plays
+        .iter()
+        .map(|p| (String::new(), dir.join("files"), &p.resources))
+        .chain(modules.iter().map(|(n, m)| (format!("{n}:"), dir.join("modules").join(n).join("files"), &m.resources)));
+    for (prefix, below, resources) in lists {
+        let entry = wanted.entry((prefix, below)).or_default();
+        for declaration in resources {
+            if let Some((_, Node { value: super::node::Yaml::String(name), .. })) =
+                declaration.params.iter().find(|(k, _)| k.value == "source")
+            {
+                if super::template::is_template(name) {
+                    entry.any = true;
+                } else {
+                    entry.names.insert(name.clone());
+                }
+            }
+        }
+    }
+    let mut paths: Vec<(String, PathBuf)> = vec![];
+    for ((prefix, below), entry) in wanted {
+        let named = entry.names.into_iter().map(|n| (below.join(&n), n)).filter(|(p, _)| p.is_file());
+        let list: Vec<_> = match entry.any {
+            true => files_below(&below),
+            false => named.map(|(p, n)| (n, p)).collect(),
+        };
+        paths.extend(list.into_iter().map(|(name, path)| (format!("{prefix}{name}"), path)));
+    }
+    let read: Vec<_> = paths.into_par_iter().map(|(name, path)| (name, body(&path), path)).collect();
+    let mut out = HashMap::new();
+    for (name, body, path) in read {
+        match body {
+            Ok(body) => {
+                out.insert(name, body);
+            }
+            Err(error) => {
+                found.push(Diagnostic::error("source cannot be read", None, format!("{}: {error}", path.display())))
+            }
+        }
+    }
+    out
+}
+
+#[derive(Default)]
+struct Wanted {
+    any: bool,
+    names: BTreeSet<String>,
+}
+
+/// A file's contents by reference; a large one is read through, never held.
+fn body(path: &Path) -> std::io::Result<Body> {
+    let size = path.metadata()?.len();
+    if size <= HELD {
+        return Ok(Body::held(std::fs::read(path)?, false));
+    }
+    let mut file = std::fs::File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    let mut size = 0;
+    loop {
+        let n = file.read(&mut buffer)?;
+        let Some(read) = buffer.get(..n).filter(|b| !b.is_empty()) else { break };
+        hash.update(read);
+        size += n as u64;
+    }
+    Ok(Body {
+        digest: Digest::from_bytes(&hash.finalize()),
+        size,
+        secret: false,
+        bytes: Bytes::File(path.to_path_buf()),
+    })
+}

@@ -1,0 +1,189 @@
+//! The variables that an expression sees: rendered when first asked for, cycles found, secrets followed.
+
+use super::diagnostic::Diagnostic;
+use super::node::{Node, Yaml};
+use super::template::Templates;
+use minijinja::value::{Enumerator, Object, Value};
+use minijinja::{Error, ErrorKind};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// One level of names over those of its parent.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    object: Arc<Level>,
+}
+
+#[derive(Debug)]
+struct Level {
+    templates: Arc<Templates>,
+    parent: Option<Arc<Level>>,
+    /// As written: values may hold templates, rendered where they stand.
+    vars: HashMap<String, Node>,
+    /// Final values: facts, loop items.
+    fixed: HashMap<String, Value>,
+    state: Arc<State>,
+    cache: Mutex<HashMap<String, (Value, bool)>>,
+}
+
+/// What a whole chain of levels shares while something is rendered.
+#[derive(Debug, Default)]
+struct State {
+    /// Variables being rendered, outermost first.
+    visiting: Mutex<Vec<String>>,
+    failure: Mutex<Option<Diagnostic>>,
+    /// Whether a secret was read since it was last reset.
+    secret: AtomicBool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // Nothing panics while it holds one of these; if it did, what is inside would still be whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Scope {
+    /// The lowest level: a host's variables.
+    pub fn new(templates: Arc<Templates>, vars: HashMap<String, Node>, fixed: HashMap<String, Value>) -> Self {
+        let cache = Mutex::default();
+        Self { object: Arc::new(Level { templates, parent: None, vars, fixed, state: Arc::default(), cache }) }
+    }
+
+    /// A level above this one.
+    pub fn over(&self, vars: HashMap<String, Node>, fixed: HashMap<String, Value>) -> Self {
+        Self {
+            object: Arc::new(Level {
+                templates: self.object.templates.clone(),
+                parent: Some(self.object.clone()),
+                vars,
+                fixed,
+                state: self.object.state.clone(),
+                cache: Mutex::default(),
+            }),
+        }
+    }
+
+    pub(super) fn object(&self) -> Arc<impl Object + 'static> {
+        self.object.clone()
+    }
+
+    /// Runs it, and tells whether a secret was read meanwhile.
+    pub(super) fn watch<T>(&self, run: impl FnOnce() -> T) -> (T, bool) {
+        let state = &self.object.state;
+        let outer = state.secret.swap(false, Ordering::Relaxed);
+        let result = run();
+        let inner = state.secret.load(Ordering::Relaxed);
+        state.secret.store(outer || inner, Ordering::Relaxed);
+        (result, inner)
+    }
+
+    pub(super) fn take_failure(&self) -> Option<Diagnostic> {
+        lock(&self.object.state.failure).take()
+    }
+
+    /// Every name that has a value.
+    pub fn names(&self) -> Vec<String> {
+        let mut names = vec![];
+        let mut level = Some(&self.object);
+        while let Some(l) = level {
+            names.extend(l.vars.keys().cloned());
+            names.extend(l.fixed.keys().cloned());
+            level = l.parent.as_ref();
+        }
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Whether a name has a value.
+    pub fn has(&self, name: &str) -> bool {
+        let mut level = Some(&self.object);
+        while let Some(l) = level {
+            if l.vars.contains_key(name) || l.fixed.contains_key(name) {
+                return true;
+            }
+            level = l.parent.as_ref();
+        }
+        false
+    }
+}
+
+impl Level {
+    fn lookup(self: &Arc<Self>, name: &str) -> Option<Value> {
+        if let Some(value) = self.fixed.get(name) {
+            return Some(value.clone());
+        }
+        let Some(node) = self.vars.get(name) else {
+            return self.parent.as_ref()?.lookup(name);
+        };
+        if let Some((value, secret)) = lock(&self.cache).get(name) {
+            if *secret {
+                self.state.secret.store(true, Ordering::Relaxed);
+            }
+            return Some(value.clone());
+        }
+        // A variable of the same name one level below is what `x: "{{ x }}"` under `with:` means.
+        let visit = format!("{name}@{:p}", Arc::as_ptr(self));
+        let cycle = {
+            let mut visiting = lock(&self.state.visiting);
+            let cycle = visiting.iter().position(|v| *v == visit).map(|at| {
+                let names = visiting[at..].iter().chain([&visit]).map(|v| v.split('@').next().unwrap_or(v));
+                names.collect::<Vec<_>>().join(" → ")
+            });
+            if cycle.is_none() {
+                visiting.push(visit);
+            }
+            cycle
+        };
+        if let Some(path) = cycle {
+            let d = Diagnostic::error("variables that need one another", Some(node.span), path);
+            return Some(self.fail(d));
+        }
+        let scope = Scope { object: self.clone() };
+        let (value, secret) =
+            scope.watch(|| self.templates.render(node, &scope).map(|n| (to_value(&n), n.holds_secret())));
+        lock(&self.state.visiting).pop();
+        match value {
+            Ok((value, marked)) => {
+                let secret = secret || marked;
+                if secret {
+                    self.state.secret.store(true, Ordering::Relaxed);
+                }
+                lock(&self.cache).insert(name.to_owned(), (value.clone(), secret));
+                Some(value)
+            }
+            Err(diagnostic) => Some(self.fail(diagnostic)),
+        }
+    }
+
+    /// Keeps why, and gives the value that makes whoever uses it fail.
+    fn fail(&self, diagnostic: Diagnostic) -> Value {
+        let mut failure = lock(&self.state.failure);
+        failure.get_or_insert(diagnostic);
+        Value::from(Error::new(ErrorKind::InvalidOperation, "a variable it uses has no value"))
+    }
+}
+
+impl Object for Level {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.lookup(key.as_str()?)
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        let names = Scope { object: self.clone() }.names();
+        Enumerator::Values(names.into_iter().map(Value::from).collect())
+    }
+}
+
+/// A rendered node as the template engine's value.
+pub fn to_value(node: &Node) -> Value {
+    match &node.value {
+        Yaml::Null => Value::from(()),
+        Yaml::Bool(b) => Value::from(*b),
+        Yaml::Int(n) => Value::from(*n),
+        Yaml::Float(n) => Value::from(*n),
+        Yaml::String(s) => Value::from(s.as_str()),
+        Yaml::List(items) => items.iter().map(to_value).collect(),
+        Yaml::Map(map) => Value::from_pairs(map.iter().map(|(k, v)| (k.value.as_str(), to_value(v)))),
+    }
+}

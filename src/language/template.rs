@@ -1,0 +1,319 @@
+//! Templates: expressions inside strings, and template files. An undefined variable is an error at its place.
+
+use super::diagnostic::{Diagnostic, did_you_mean};
+use super::node::{Node, Yaml};
+use super::scope::Scope;
+use super::span::{FileId, Sources, Span, Spanned};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Value, ValueKind};
+use minijinja::{Environment, ErrorKind, UndefinedBehavior};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Enough for a template of some hundred thousand operations; a runaway loop ends in well under a second.
+const FUEL: u64 = 10_000_000;
+
+/// A project's templates, compiled once, and all that renders.
+pub struct Templates {
+    env: Environment<'static>,
+    files: HashMap<String, FileId>,
+    pub sources: Arc<Sources>,
+}
+
+impl std::fmt::Debug for Templates {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Templates").field("files", &self.files.len()).finish_non_exhaustive()
+    }
+}
+
+impl Templates {
+    /// Compiles template files: name, and the file among `sources` that holds its text.
+    ///
+    /// # Errors
+    /// Each syntax error, at its place.
+    pub fn new(
+        sources: Arc<Sources>,
+        files: impl IntoIterator<Item = (String, FileId)>,
+    ) -> Result<Self, (Arc<Sources>, Vec<Diagnostic>)> {
+        let mut env = Environment::new();
+        env.set_undefined_behavior(UndefinedBehavior::Strict);
+        if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).keep_trailing_newline(true).build() {
+            env.set_syntax(syntax);
+        }
+        env.set_fuel(Some(FUEL));
+        env.set_debug(true);
+        env.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        // An include inside a module's template means that module's.
+        env.set_path_join_callback(|name, parent| match parent.rsplit_once(':') {
+            Some((module, _)) if !name.contains(':') => format!("{module}:{name}").into(),
+            _ => name.into(),
+        });
+        super::filters::add_to(&mut env);
+        let mut this = Self { env, files: files.into_iter().collect(), sources };
+        let mut found = vec![];
+        let mut names: Vec<_> = this.files.iter().map(|(n, f)| (n.clone(), *f)).collect();
+        names.sort();
+        for (name, file) in names {
+            let text = this.sources.get(file).map(|s| s.text.to_string()).unwrap_or_default();
+            if let Err(error) = this.env.add_template_owned(name, text) {
+                let span = error.range().map(|r| Span::new(file, r.start, r.end));
+                let span = span.or_else(|| this.sources.line(file, error.line().unwrap_or(1)));
+                found.push(Diagnostic::error("malformed template", span, reason(&error)));
+            }
+        }
+        if found.is_empty() { Ok(this) } else { Err((this.sources, found)) }
+    }
+
+    /// Whether there is a template file of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.files.contains_key(name)
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
+    /// A template file's text for this scope, and whether anything secret went into it.
+    ///
+    /// # Errors
+    /// The first thing that fails, at its place in the template.
+    pub fn render_file(&self, name: &str, scope: &Scope) -> Result<(String, bool), Diagnostic> {
+        let (result, secret) =
+            scope.watch(|| self.env.get_template(name).and_then(|t| t.render(Value::from_dyn_object(scope.object()))));
+        match result {
+            Ok(text) => Ok((text, secret)),
+            Err(error) => Err(self.explain(&error, None, scope)),
+        }
+    }
+
+    /// A node with every template in it rendered. What is one whole `{{ … }}` keeps its type.
+    ///
+    /// # Errors
+    /// The first thing that fails, at its place.
+    pub fn render(&self, node: &Node, scope: &Scope) -> Result<Node, Diagnostic> {
+        let value = match &node.value {
+            Yaml::String(text) if is_template(text) => return self.render_text(node, text, scope),
+            Yaml::List(items) => Yaml::List(items.iter().map(|n| self.render(n, scope)).collect::<Result<_, _>>()?),
+            Yaml::Map(map) => Yaml::Map(
+                map.iter()
+                    .map(|(k, v)| {
+                        let key = if is_template(&k.value) {
+                            let node = Node::new(k.span, Yaml::String(k.value.clone()));
+                            match self.render_text(&node, &k.value, scope)?.value {
+                                Yaml::String(s) => s,
+                                Yaml::Int(n) => n.to_string(),
+                                other => {
+                                    let label = format!("this comes to {}", other.kind());
+                                    return Err(Diagnostic::error("a key that is not text", Some(k.span), label));
+                                }
+                            }
+                        } else {
+                            k.value.clone()
+                        };
+                        Ok((Spanned { value: key, span: k.span }, self.render(v, scope)?))
+                    })
+                    .collect::<Result<_, _>>()?,
+            ),
+            other => other.clone(),
+        };
+        Ok(Node { value, ..node.clone() })
+    }
+
+    fn render_text(&self, node: &Node, text: &str, scope: &Scope) -> Result<Node, Diagnostic> {
+        let context = || Value::from_dyn_object(scope.object());
+        let (result, secret) = scope.watch(|| {
+            if let Some(inner) = whole_expression(text) {
+                match self.env.compile_expression(inner) {
+                    Ok(expression) => return expression.eval(context()).and_then(Self::known),
+                    // `{{ a }} and {{ b }}` looks like one expression from outside.
+                    Err(_) if inner.contains("}}") => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            self.env.render_str(text, context()).map(Value::from)
+        });
+        let shift = whole_expression(text).map_or(0, |inner| inner.as_ptr() as usize - text.as_ptr() as usize);
+        let value = result.map_err(|e| self.explain(&e, Some((node, text, shift)), scope))?;
+        let mut rendered =
+            from_value(&value, node.span).map_err(|e| self.explain(&e, Some((node, text, shift)), scope))?;
+        if secret || node.secret {
+            rendered = rendered.into_secret();
+        }
+        Ok(rendered)
+    }
+
+    /// Whether a bare expression, as under `when:`, is true.
+    ///
+    /// # Errors
+    /// As [`Self::render`].
+    pub fn is_true(&self, node: &Node, scope: &Scope) -> Result<bool, Diagnostic> {
+        match &node.value {
+            Yaml::Bool(b) => Ok(*b),
+            Yaml::String(text) => {
+                let inner = whole_expression(text).unwrap_or(text);
+                let shift = inner.as_ptr() as usize - text.as_ptr() as usize;
+                let (result, _) = scope.watch(|| {
+                    let expression = self.env.compile_expression(inner)?;
+                    expression.eval(Value::from_dyn_object(scope.object())).and_then(Self::known)
+                });
+                result.map(|v| v.is_true()).map_err(|e| self.explain(&e, Some((node, text, shift)), scope))
+            }
+            Yaml::List(all) => {
+                for one in all {
+                    if !self.is_true(one, scope)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+            other => Err(Diagnostic::error(
+                "wrong value",
+                Some(node.span),
+                format!("a condition is wanted here, this is {}", other.kind()),
+            )
+            .help("write an expression, such as facts.os.family == \"debian\"")),
+        }
+    }
+
+    /// An expression's value, where it has one.
+    fn known(value: Value) -> Result<Value, minijinja::Error> {
+        if value.is_undefined() {
+            return Err(minijinja::Error::from(ErrorKind::UndefinedError));
+        }
+        Ok(value)
+    }
+
+    /// A template error at the place people can mend: in the manifest's string, or in the template file.
+    fn explain(&self, error: &minijinja::Error, text: Option<(&Node, &str, usize)>, scope: &Scope) -> Diagnostic {
+        if let Some(inner) = scope.take_failure() {
+            return match text {
+                Some((node, ..)) if inner.span != Some(node.span) && inner.related.len() < 4 => {
+                    inner.related(node.span, "needed here")
+                }
+                _ => inner,
+            };
+        }
+        // The innermost cause has the place: an included template's error is wrapped by the includer's.
+        let mut error = error;
+        while let Some(cause) = std::error::Error::source(error).and_then(|e| e.downcast_ref::<minijinja::Error>()) {
+            error = cause;
+        }
+        let file = error.name().and_then(|n| self.files.get(n)).copied();
+        let (span, slice) = match (file, text) {
+            (Some(file), _) => {
+                let slice = error.range().and_then(|r| self.sources.get(file)?.text.get(r)).map(str::to_owned);
+                let range = error.range().map(|r| Span::new(file, r.start, r.end));
+                (range.or_else(|| self.sources.line(file, error.line()?)), slice)
+            }
+            (None, Some((node, text, shift))) => {
+                let range = error.range().map(|r| r.start + shift..r.end + shift);
+                let slice = range.clone().and_then(|r| text.get(r)).map(str::to_owned);
+                (Some(self.inside(node.span, text, range)), slice)
+            }
+            (None, None) => (None, None),
+        };
+        if error.kind() == ErrorKind::UndefinedError {
+            let whole = text.and_then(|(_, t, _)| whole_expression(t).or(Some(t))).map(str::trim).map(str::to_owned);
+            let name = slice.map(|s| s.trim().to_owned()).or(whole).unwrap_or_default();
+            let name = name.trim_start_matches("{{").trim_end_matches("}}").trim().to_owned();
+            let d = Diagnostic::error("undefined variable", span, format!("`{name}` has no value here"));
+            let root = name.split(['.', '[', '|', ' ', '(']).next().unwrap_or_default();
+            let names = scope.names();
+            return match did_you_mean(root, names.iter().map(String::as_str)) {
+                Some(near) if near != root => d.help(format!("did you mean `{near}`?")),
+                Some(_) => d.help("it is known, but has no such part; give a fallback with `| default(…)`"),
+                None => d.help(
+                    "set it in vars, group_vars or host_vars, or with -e; or give a fallback with `| default(…)`",
+                ),
+            };
+        }
+        let summary = match error.kind() {
+            ErrorKind::SyntaxError => "malformed template",
+            ErrorKind::UnknownFilter => "unknown filter",
+            ErrorKind::UnknownTest => "unknown test",
+            ErrorKind::UnknownFunction => "unknown function",
+            ErrorKind::TemplateNotFound => "template not found",
+            ErrorKind::OutOfFuel => "a template without end",
+            _ => "template failed",
+        };
+        let mut d = Diagnostic::error(summary, span, reason(error));
+        if error.kind() == ErrorKind::UnknownFilter
+            && let Some(slice) = slice
+            && let Some(name) = slice.rsplit('|').next()
+            && let Some(near) = did_you_mean(name.trim(), super::filters::NAMES.iter().copied())
+        {
+            d = d.help(format!("did you mean `{near}`?"));
+        }
+        d
+    }
+
+    /// Where in a source a range of a string node's text stands.
+    fn inside(&self, span: Span, text: &str, range: Option<std::ops::Range<usize>>) -> Span {
+        let found = || {
+            let range = range?;
+            let source = &self.sources.get(span.file)?.text;
+            let raw = source.get(span.start as usize..span.end as usize)?;
+            if let Some(at) = raw.find(text) {
+                let start = span.start as usize + at + range.start;
+                return Some(Span::new(span.file, start, span.start as usize + at + range.end));
+            }
+            // A block scalar's lines are indented: its line can be found all the same.
+            let line_start = text.get(..range.start)?.rfind('\n').map_or(0, |n| n + 1);
+            let line = text.get(line_start..)?.lines().next()?;
+            let at = raw.find(line.trim())?;
+            let offset = range.start.checked_sub(line_start + (line.len() - line.trim_start().len()))?;
+            let start = span.start as usize + at + offset;
+            Some(Span::new(span.file, start, start + range.len()))
+        };
+        found().unwrap_or(span)
+    }
+}
+
+fn reason(error: &minijinja::Error) -> String {
+    match error.detail() {
+        Some(detail) => detail.to_owned(),
+        None => error.kind().to_string(),
+    }
+}
+
+/// Whether a string has anything for the template engine in it.
+pub fn is_template(text: &str) -> bool {
+    text.contains("{{") || text.contains("{%") || text.contains("{#")
+}
+
+/// What stands between the braces of a string that is one whole `{{ … }}`.
+fn whole_expression(text: &str) -> Option<&str> {
+    let inner = text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
+    // `{{- x -}}` is white space control around the same expression.
+    let inner = inner.strip_prefix('-').unwrap_or(inner);
+    Some(inner.strip_suffix('-').unwrap_or(inner))
+}
+
+/// A template engine's value as a node at this place.
+pub fn from_value(value: &Value, span: Span) -> Result<Node, minijinja::Error> {
+    let bad = |what: &str| minijinja::Error::new(ErrorKind::InvalidOperation, format!("the expression gives {what}"));
+    let yaml = match value.kind() {
+        ValueKind::Undefined => return Err(minijinja::Error::from(ErrorKind::UndefinedError)),
+        ValueKind::None => Yaml::Null,
+        ValueKind::Bool => Yaml::Bool(value.is_true()),
+        ValueKind::Number => match value.as_i64() {
+            Some(n) if value.is_integer() => Yaml::Int(n),
+            _ => Yaml::Float(f64::try_from(value.clone())?),
+        },
+        ValueKind::String => Yaml::String(value.as_str().unwrap_or_default().to_owned()),
+        ValueKind::Seq | ValueKind::Iterable => {
+            Yaml::List(value.try_iter()?.map(|v| from_value(&v, span)).collect::<Result<_, _>>()?)
+        }
+        ValueKind::Map => {
+            let mut map = vec![];
+            for key in value.try_iter()? {
+                let node = from_value(&value.get_item(&key)?, span)?;
+                map.push((Spanned { value: key.to_string(), span }, node));
+            }
+            Yaml::Map(map)
+        }
+        ValueKind::Bytes => return Err(bad("bytes, not text")),
+        _ => return Err(bad("no plain value")),
+    };
+    Ok(Node { rendered: true, ..Node::new(span, yaml) })
+}
