@@ -1,3 +1,53 @@
 //! One host's resources as a dependency graph, all values final.
 
+pub mod compile;
+pub mod graph;
 pub mod id;
+
+use crate::facts::Facts;
+use crate::language::span::Place;
+use crate::resources::batch::Batch;
+use graph::Graph;
+use id::ResourceId;
+
+/// What one host is to be. Made by [`compile::compile`] alone.
+pub struct Catalog {
+    pub host: String,
+    pub facts: Facts,
+    /// In the manifest's order.
+    pub resources: Vec<Resource>,
+    pub batches: Vec<Box<dyn Batch>>,
+    pub graph: Graph,
+    /// The resources' numbers in an order that respects every edge.
+    pub order: Vec<usize>,
+    /// What does not stand in the way, but should be told: as the language renders it.
+    pub warnings: Vec<String>,
+}
+
+/// One resource of a catalog, whatever its type.
+#[derive(Clone, Debug)]
+pub struct Resource {
+    pub id: ResourceId,
+    /// Identity on the host.
+    pub key: String,
+    /// For people, where it has one.
+    pub name: Option<String>,
+    /// Where it was declared.
+    pub place: Option<Place>,
+    /// Which batch, and its number in there.
+    pub batch: usize,
+    pub index: usize,
+    pub tags: Vec<String>,
+    pub controls: Vec<String>,
+    /// Left out by tags: it is known, so that edges hold, but neither looked at nor changed.
+    pub selected: bool,
+}
+
+impl std::fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Catalog")
+            .field("host", &self.host)
+            .field("resources", &self.resources.len())
+            .finish_non_exhaustive()
+    }
+}

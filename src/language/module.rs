@@ -165,7 +165,7 @@ pub fn check(module: &Module, given: &Mapping, call: Span, known: &dyn Fn(&str) 
                 Diagnostic::error(
                     "wrong value",
                     Some(value.span),
-                    format!("`{}` is a {}, this is {}", key.value, p.kind.name(), value.value.kind()),
+                    format!("`{}` is of type {}, this is {}", key.value, p.kind.name(), value.value.kind()),
                 )
                 .related(p.name.span, "declared here"),
             ),

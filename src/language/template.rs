@@ -92,7 +92,8 @@ impl Templates {
     /// The first thing that fails, at its place.
     pub fn render(&self, node: &Node, scope: &Scope) -> Result<Node, Diagnostic> {
         let value = match &node.value {
-            Yaml::String(text) if is_template(text) => return self.render_text(node, text, scope),
+            // What an expression gave is data: braces in it mean nothing.
+            Yaml::String(text) if is_template(text) && !node.rendered => return self.render_text(node, text, scope),
             Yaml::List(items) => Yaml::List(items.iter().map(|n| self.render(n, scope)).collect::<Result<_, _>>()?),
             Yaml::Map(map) => Yaml::Map(
                 map.iter()
@@ -187,7 +188,9 @@ impl Templates {
     fn explain(&self, error: &minijinja::Error, text: Option<(&Node, &str, usize)>, scope: &Scope) -> Diagnostic {
         if let Some(inner) = scope.take_failure() {
             return match text {
-                Some((node, ..)) if inner.span != Some(node.span) && inner.related.len() < 4 => {
+                Some((node, ..))
+                    if inner.span != Some(node.span) && !inner.related.iter().any(|(s, _)| *s == node.span) =>
+                {
                     inner.related(node.span, "needed here")
                 }
                 _ => inner,

@@ -19,7 +19,7 @@ pub fn parse(text: &str, file: FileId) -> Result<Vec<Node>, Diagnostics> {
     let mut reader = Reader {
         events: Parser::new_from_str_with_options(text, options),
         file,
-        length: text.len(),
+        text,
         anchors: HashMap::new(),
         nodes: 0,
         found: Diagnostics::default(),
@@ -64,7 +64,7 @@ struct Stop;
 struct Reader<'a> {
     events: Parser<'a, granit_parser::StrInput<'a>>,
     file: FileId,
-    length: usize,
+    text: &'a str,
     anchors: HashMap<usize, Node>,
     nodes: usize,
     found: Diagnostics,
@@ -81,15 +81,22 @@ impl<'a> Reader<'a> {
                 Ok(Some((event, Span::new(self.file, range.start, range.end))))
             }
             Some(Err(error)) => {
-                let at = error.marker().byte_offset().unwrap_or(self.length).min(self.length);
-                self.found.push(Diagnostic::error(
-                    "malformed YAML",
-                    Some(Span::new(self.file, at, at + 1)),
-                    error.info(),
-                ));
+                let at = error.marker().byte_offset().unwrap_or(self.text.len()).min(self.text.len());
+                let mut d = Diagnostic::error("malformed YAML", Some(Span::new(self.file, at, at + 1)), error.info());
+                if error.info().contains("flow sequence") && self.after_reference(at) {
+                    d = d.help("inside […] a reference needs quotes: [\"service[nginx]\"]");
+                }
+                self.found.push(d);
                 Err(Stop)
             }
         }
+    }
+
+    /// Whether what stands before looks like `type[title]`.
+    fn after_reference(&self, at: usize) -> bool {
+        let line = self.text.get(..at).and_then(|before| before.lines().next_back()).unwrap_or_default();
+        let bracket = line.rfind('[').and_then(|n| line.get(..n)).unwrap_or_default();
+        bracket.ends_with(|c: char| c.is_ascii_alphanumeric())
     }
 
     fn node(&mut self, event: Next<'a>) -> Result<Node, Stop> {

@@ -1,0 +1,671 @@
+//! From what was written to one host's catalog: variables bound, templates rendered, types checked, edges drawn.
+
+use super::graph::{Edge, EdgeKind, Graph, cycle_text};
+use super::id::ResourceId;
+use super::{Catalog, Resource};
+use crate::facts::Facts;
+use crate::language::diagnostic::{Diagnostic, Diagnostics, Severity, did_you_mean};
+use crate::language::manifest::{Declaration, Play};
+use crate::language::module;
+use crate::language::node::{Mapping, Node, Yaml};
+use crate::language::project::Project;
+use crate::language::scope::{Scope, to_value};
+use crate::language::span::{Span, Spanned};
+use crate::resources::batch::{Batch, Declared, Type};
+use crate::resources::{Edges, Need, Places, TYPES};
+use crate::shell::body::Body;
+use minijinja::value::{Serde, Value};
+use std::collections::HashMap;
+
+/// Modules that call one another go no deeper than this.
+const MAX_DEPTH: usize = 16;
+
+/// A host as the inventory has it.
+pub struct HostInput<'a> {
+    pub name: &'a str,
+    /// Its groups, sorted, without `all`.
+    pub group_names: &'a [String],
+    /// Variables, the weakest layer first.
+    pub vars: Vec<&'a Mapping>,
+    /// All groups with their hosts, as templates see them.
+    pub groups: &'a Value,
+    /// The plays whose pattern it matches, in order.
+    pub plays: Vec<&'a Play>,
+}
+
+/// Which resources are asked for by their tags.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Empty: all.
+    pub tags: Vec<String>,
+    pub skip_tags: Vec<String>,
+}
+
+impl Selection {
+    fn wants(&self, tags: &[String]) -> bool {
+        let named = |list: &[String]| tags.iter().any(|t| list.contains(t));
+        let always = tags.iter().any(|t| t == "always");
+        (self.tags.is_empty() || always || named(&self.tags)) && !named(&self.skip_tags)
+    }
+}
+
+/// Makes a host's catalog.
+///
+/// # Errors
+/// All that is wrong with what was written for this host.
+pub fn compile(
+    project: &Project,
+    host: &HostInput<'_>,
+    facts: Facts,
+    selection: &Selection,
+) -> Result<Catalog, Diagnostics> {
+    let mut compiler = Compiler {
+        project,
+        found: Diagnostics::default(),
+        declared: TYPES.iter().map(|_| vec![]).collect(),
+        pending: vec![],
+        modules: HashMap::new(),
+    };
+    let facts_value = Value::from(Serde(&facts));
+    for play in &host.plays {
+        let mut vars: HashMap<String, Node> = HashMap::new();
+        for layer in host.vars.iter().copied().chain([&play.vars, &project.extra_vars]) {
+            vars.extend(layer.iter().map(|(k, v)| (k.value.clone(), v.clone())));
+        }
+        let fixed = HashMap::from([
+            ("facts".to_owned(), facts_value.clone()),
+            ("inventory_hostname".to_owned(), Value::from(host.name)),
+            ("group_names".to_owned(), host.group_names.iter().map(|g| Value::from(g.as_str())).collect()),
+            ("groups".to_owned(), host.groups.clone()),
+        ]);
+        let scope = Scope::new(project.templates.clone(), vars, fixed);
+        let inherited = Inherited { tags: play.tags.clone(), ..Inherited::default() };
+        compiler.declare(&play.resources, &scope, &inherited, 0);
+    }
+    let mut found = std::mem::take(&mut compiler.found);
+    let catalog = compiler.link(host.name, facts, selection, &mut found);
+    for d in found.iter_mut() {
+        d.host.get_or_insert_with(|| host.name.to_owned());
+    }
+    match catalog {
+        Some(catalog) if !found.has_errors() => Ok(catalog),
+        _ => Err(found),
+    }
+}
+
+/// What a module call passes on to all that it declares.
+#[derive(Clone, Default)]
+struct Inherited {
+    tags: Vec<String>,
+    references: References,
+    modules: Vec<String>,
+}
+
+#[derive(Clone, Default)]
+struct References {
+    require: Vec<Node>,
+    before: Vec<Node>,
+    notify: Vec<Node>,
+    subscribe: Vec<Node>,
+}
+
+impl References {
+    fn extend(&mut self, other: &Self) {
+        self.require.extend_from_slice(&other.require);
+        self.before.extend_from_slice(&other.before);
+        self.notify.extend_from_slice(&other.notify);
+        self.subscribe.extend_from_slice(&other.subscribe);
+    }
+}
+
+/// A resource that is declared, not yet typed.
+struct Pending {
+    id: ResourceId,
+    ty: usize,
+    index: usize,
+    span: Span,
+    name: Option<String>,
+    tags: Vec<String>,
+    controls: Vec<String>,
+    references: References,
+}
+
+struct Compiler<'a> {
+    project: &'a Project,
+    found: Diagnostics,
+    /// By the type's place in [`TYPES`].
+    declared: Vec<Vec<Declared>>,
+    pending: Vec<Pending>,
+    /// A module's resources, so that `module[x]` can be referred to.
+    modules: HashMap<String, Vec<usize>>,
+}
+
+impl Compiler<'_> {
+    fn declare(&mut self, resources: &[Declaration], scope: &Scope, inherited: &Inherited, depth: usize) {
+        for declaration in resources {
+            if let Err(diagnostic) = self.each(declaration, scope, inherited, depth) {
+                self.found.push(diagnostic);
+            }
+        }
+    }
+
+    fn each(&mut self, d: &Declaration, scope: &Scope, inherited: &Inherited, depth: usize) -> Result<(), Diagnostic> {
+        let Some(list) = &d.common.for_each else {
+            return self.one(d, scope, inherited, depth);
+        };
+        let rendered = self.project.templates.render(list, scope)?;
+        let item_scope = |item: Value, secret: Option<&Node>, n: usize| {
+            let mut fixed = HashMap::from([("item_index".to_owned(), Value::from(n))]);
+            let mut vars = HashMap::new();
+            match secret {
+                Some(node) => {
+                    vars.insert("item".to_owned(), Node { rendered: true, ..node.clone() });
+                }
+                None => {
+                    fixed.insert("item".to_owned(), item);
+                }
+            }
+            scope.over(vars, fixed)
+        };
+        match &rendered.value {
+            Yaml::List(items) => {
+                for (n, item) in items.iter().enumerate() {
+                    let secret = (rendered.secret || item.holds_secret()).then(|| item.clone().into_secret());
+                    let scope = item_scope(to_value(item), secret.as_ref(), n);
+                    if let Err(e) = self.one(d, &scope, inherited, depth) {
+                        self.found.push(e);
+                    }
+                }
+            }
+            Yaml::Map(map) => {
+                for (n, (key, value)) in map.iter().enumerate() {
+                    let entry = |v: Node| {
+                        let text = |s: &str| Spanned { value: s.to_owned(), span: key.span };
+                        let name = Node { rendered: true, ..Node::new(key.span, Yaml::String(key.value.clone())) };
+                        Node::new(key.span, Yaml::Map(vec![(text("key"), name), (text("value"), v)]))
+                    };
+                    let item = entry(value.clone());
+                    let secret = (rendered.secret || value.holds_secret()).then(|| item.clone().into_secret());
+                    let scope = item_scope(to_value(&item), secret.as_ref(), n);
+                    if let Err(e) = self.one(d, &scope, inherited, depth) {
+                        self.found.push(e);
+                    }
+                }
+            }
+            other => {
+                let label = format!("`for_each` is a list or a mapping, this is {}", other.kind());
+                return Err(Diagnostic::error("wrong value", Some(list.span), label));
+            }
+        }
+        Ok(())
+    }
+
+    fn one(&mut self, d: &Declaration, scope: &Scope, inherited: &Inherited, depth: usize) -> Result<(), Diagnostic> {
+        let templates = &self.project.templates;
+        if let Some(when) = &d.common.when
+            && !templates.is_true(when, scope)?
+        {
+            return Ok(());
+        }
+        let all = |nodes: &[Node]| nodes.iter().map(|n| templates.render(n, scope)).collect::<Result<Vec<_>, _>>();
+        let mut references = References {
+            require: all(&d.common.require)?,
+            before: all(&d.common.before)?,
+            notify: all(&d.common.notify)?,
+            subscribe: all(&d.common.subscribe)?,
+        };
+        references.extend(&inherited.references);
+        let mut tags = inherited.tags.clone();
+        tags.extend(d.common.tags.iter().cloned());
+        if d.kind.value == "module" {
+            let mut modules = inherited.modules.clone();
+            modules.extend(d.title.as_str().map(str::to_owned));
+            return self.call(d, scope, &Inherited { tags, references, modules }, depth);
+        }
+        let Some((ty, kind)) = TYPES.iter().enumerate().find(|(_, t)| t.name() == d.kind.value) else {
+            return Ok(());
+        };
+        let title_node = templates.render(&d.title, scope)?;
+        let title = match &title_node.value {
+            Yaml::String(title) if title.is_empty() => {
+                return Err(Diagnostic::error("empty title", Some(d.title.span), "a resource's title cannot be empty"));
+            }
+            Yaml::String(title) if title.contains('\0') => {
+                return Err(Diagnostic::error("wrong title", Some(d.title.span), "a title cannot hold a NUL byte"));
+            }
+            Yaml::String(title) => title.clone(),
+            other => {
+                let label = format!("a title is a string, this is {}", other.kind());
+                let mut e = Diagnostic::error("wrong title", Some(d.title.span), label);
+                if matches!(other, Yaml::List(_)) {
+                    e = e.help("one resource a title; for several use `for_each`");
+                }
+                return Err(e);
+            }
+        };
+        let mut params: Mapping = vec![];
+        for (key, value) in &d.params {
+            params.push((key.clone(), templates.render(value, scope)?));
+        }
+        if let Some((_, secret)) = params.iter().find(|(_, v)| matches!(&v.value, Yaml::String(s) if s.contains('\0')))
+        {
+            return Err(Diagnostic::error("wrong value", Some(secret.span), "text for a host cannot hold a NUL byte"));
+        }
+        let body = if kind.has_body() { self.body(d, &params, scope)? } else { None };
+        let text = |node: &Option<Node>| match node {
+            None => Ok(None),
+            Some(node) => {
+                let node = templates.render(node, scope)?;
+                match node.value {
+                    Yaml::String(s) => Ok(Some(s)),
+                    other => {
+                        let label = format!("a string is wanted here, this is {}", other.kind());
+                        Err(Diagnostic::error("wrong value", Some(node.span), label))
+                    }
+                }
+            }
+        };
+        let sensitive = match &d.common.sensitive {
+            Some(node) => templates.is_true(node, scope)?,
+            None => false,
+        };
+        let name = text(&d.common.name)?;
+        let become_user = text(&d.common.become_user)?;
+        if become_user.is_some() && d.kind.value != "exec" {
+            return Err(Diagnostic::error(
+                "wrong parameter",
+                d.common.become_user.as_ref().map(|n| n.span),
+                format!("a {} is made as the connection's own user", d.kind.value),
+            )
+            .help("become_user is for exec; for a whole play it stands beside `become`"));
+        }
+        let declared = Declared {
+            title: title.clone(),
+            params: Node::new(d.title.span, Yaml::Map(params)),
+            body,
+            sensitive,
+            become_user,
+            places: Places { title: d.title.span, params: vec![] },
+        };
+        let number = self.pending.len();
+        for module in &inherited.modules {
+            self.modules.entry(module.clone()).or_default().push(number);
+        }
+        if let Some(list) = self.declared.get_mut(ty) {
+            let index = list.len();
+            list.push(declared);
+            self.pending.push(Pending {
+                id: ResourceId::new(kind.name(), title),
+                ty,
+                index,
+                span: d.title.span,
+                name,
+                tags,
+                controls: d.common.controls.clone(),
+                references,
+            });
+        }
+        Ok(())
+    }
+
+    /// What `content`, `source` or `template` come to.
+    fn body(&self, d: &Declaration, params: &Mapping, scope: &Scope) -> Result<Option<Body>, Diagnostic> {
+        let of = |name: &str| params.iter().find(|(k, _)| k.value == name).filter(|(_, v)| v.value != Yaml::Null);
+        let given: Vec<_> = ["content", "source", "template"].iter().filter_map(|n| of(n)).collect();
+        let [(key, value)] = given.as_slice() else {
+            let (Some((first, _)), Some((second, _))) = (given.first(), given.get(1)) else { return Ok(None) };
+            return Err(Diagnostic::error(
+                "contents given twice",
+                Some(second.span),
+                format!("`{}` as well", second.value),
+            )
+            .related(first.span, "given here already")
+            .help("a file has one of content, source and template"));
+        };
+        // What is no string is told when the parameters are typed.
+        let text = match &value.value {
+            Yaml::String(s) => s.clone(),
+            Yaml::Int(n) if value.rendered => n.to_string(),
+            Yaml::Float(n) if value.rendered => n.to_string(),
+            Yaml::Bool(b) if value.rendered => b.to_string(),
+            _ => return Ok(None),
+        };
+        let own = d.module.as_ref().map(|m| format!("{m}:{text}"));
+        match key.value.as_str() {
+            "content" => Ok(Some(Body::held(text.into_bytes(), value.secret))),
+            "template" => {
+                let templates = &self.project.templates;
+                let name = own.filter(|n| templates.has(n)).unwrap_or_else(|| text.clone());
+                if !templates.has(&name) {
+                    let folder = d.module.as_ref().map_or("templates/".into(), |m| format!("modules/{m}/templates/"));
+                    let e = Diagnostic::error(
+                        "template not found",
+                        Some(value.span),
+                        format!("there is no {folder}{text}"),
+                    );
+                    let names: Vec<_> = templates.names().map(|n| n.rsplit(':').next().unwrap_or(n)).collect();
+                    return Err(match did_you_mean(&text, names) {
+                        Some(near) => e.help(format!("did you mean `{near}`?")),
+                        None => e,
+                    });
+                }
+                let (rendered, secret) =
+                    templates.render_file(&name, scope).map_err(|e| e.related(value.span, "rendered for this"))?;
+                Ok(Some(Body::held(rendered.into_bytes(), secret)))
+            }
+            _ => {
+                let files = &self.project.files;
+                match own.and_then(|n| files.get(&n)).or_else(|| files.get(&text)) {
+                    Some(body) => Ok(Some(body.clone())),
+                    None => {
+                        let folder = d.module.as_ref().map_or("files/".into(), |m| format!("modules/{m}/files/"));
+                        Err(Diagnostic::error("source not found", Some(value.span), format!("there is no {folder}{text}"))
+                            .help("what a source names stands in the folder `files` beside the manifest, or in the module's own"))
+                    }
+                }
+            }
+        }
+    }
+
+    fn call(&mut self, d: &Declaration, scope: &Scope, inherited: &Inherited, depth: usize) -> Result<(), Diagnostic> {
+        let Some(module) = d.title.as_str().and_then(|name| self.project.modules.get(name)) else {
+            return Err(Diagnostic::error(
+                "unknown module",
+                Some(d.title.span),
+                "a module's name is plain text, without templates",
+            ));
+        };
+        if depth >= MAX_DEPTH {
+            return Err(Diagnostic::error(
+                "modules that call one another",
+                Some(d.title.span),
+                format!("{MAX_DEPTH} calls deep"),
+            ));
+        }
+        let mut given: Mapping = vec![];
+        for (key, value) in &d.params {
+            let mut value = self.project.templates.render(value, scope)?;
+            // Final from here on: it is rendered in the caller's scope, not again in the module's.
+            value.rendered = true;
+            given.push((key.clone(), value));
+        }
+        let known = |name: &str| scope.has(name);
+        module::check(module, &given, d.title.span, &known, &mut self.found);
+        let mut vars: HashMap<String, Node> = given.into_iter().map(|(k, v)| (k.value, v)).collect();
+        for p in &module.parameters {
+            if let Some(default) = &p.default
+                && !scope.has(&p.name.value)
+            {
+                vars.entry(p.name.value.clone()).or_insert_with(|| default.clone());
+            }
+        }
+        let missing = module.parameters.iter().any(|p| !vars.contains_key(&p.name.value) && !scope.has(&p.name.value));
+        if !missing {
+            let resources = module.resources.clone();
+            self.declare(&resources, &scope.over(vars, HashMap::new()), inherited, depth + 1);
+        }
+        Ok(())
+    }
+
+    /// Types the declarations and draws the edges.
+    fn link(self, host: &str, facts: Facts, selection: &Selection, found: &mut Diagnostics) -> Option<Catalog> {
+        let sources = &self.project.templates.sources;
+        let mut batches: Vec<Option<Box<dyn Batch>>> = vec![];
+        for (ty, declared) in TYPES.iter().zip(&self.declared) {
+            let ty: &'static dyn Type = *ty;
+            batches.push(if declared.is_empty() { None } else { ty.batch(declared, &facts, found) });
+        }
+        if found.has_errors() {
+            return None;
+        }
+        let linked = Linked::new(&self, &batches, found);
+        let mut graph = linked.edges(&self, &batches, found);
+        let order = match graph.order() {
+            Ok(order) => order,
+            Err(cycle) => {
+                found.push(cycle_error(&cycle, &linked));
+                return None;
+            }
+        };
+        if found.has_errors() {
+            return None;
+        }
+        let mut selected: Vec<bool> = linked.kept.iter().map(|p| selection.wants(&p.tags)).collect();
+        // A subgraph and what it needs: what a selected one comes after is taken in, unless it is skipped by name.
+        for &n in order.iter().rev() {
+            if selected.get(n) == Some(&true) {
+                for before in graph.before(n) {
+                    let skipped =
+                        linked.kept.get(before).is_some_and(|p| p.tags.iter().any(|t| selection.skip_tags.contains(t)));
+                    if let Some(s) = selected.get_mut(before).filter(|_| !skipped) {
+                        *s = true;
+                    }
+                }
+            }
+        }
+        // Numbers of the batches that are there.
+        let mut place = vec![None; batches.len()];
+        let mut there = vec![];
+        for (n, batch) in batches.into_iter().enumerate() {
+            if let (Some(batch), Some(slot)) = (batch, place.get_mut(n)) {
+                *slot = Some(there.len());
+                there.push(batch);
+            }
+        }
+        let resources = linked
+            .kept
+            .iter()
+            .zip(selected)
+            .zip(&linked.keys)
+            .map(|((p, selected), key)| Resource {
+                id: p.id.clone(),
+                key: key.clone(),
+                name: p.name.clone(),
+                place: sources.place(p.span),
+                batch: place.get(p.ty).copied().flatten().unwrap_or_default(),
+                index: p.index,
+                tags: p.tags.clone(),
+                controls: p.controls.clone(),
+                selected,
+            })
+            .collect();
+        let warnings =
+            found.iter().filter(|d| d.severity == Severity::Warning).map(|d| d.render(sources, false)).collect();
+        Some(Catalog { host: host.to_owned(), facts, resources, batches: there, graph, order, warnings })
+    }
+}
+
+/// Resources that stand in the catalog, each once, and the ways to find them.
+struct Linked<'a> {
+    kept: Vec<&'a Pending>,
+    keys: Vec<String>,
+    by_title: HashMap<(&'static str, &'a str), usize>,
+    by_key: HashMap<(&'static str, String), usize>,
+    /// From the number a resource was declared under to its number here.
+    number: Vec<usize>,
+}
+
+impl<'a> Linked<'a> {
+    fn new(compiler: &'a Compiler<'_>, batches: &[Option<Box<dyn Batch>>], found: &mut Diagnostics) -> Self {
+        let count = compiler.pending.len();
+        let mut this = Self {
+            kept: Vec::with_capacity(count),
+            keys: Vec::with_capacity(count),
+            by_title: HashMap::with_capacity(count),
+            by_key: HashMap::with_capacity(count),
+            number: Vec::with_capacity(count),
+        };
+        let declared = |p: &Pending| compiler.declared.get(p.ty).and_then(|list| list.get(p.index));
+        for p in &compiler.pending {
+            let key = batches.get(p.ty).and_then(Option::as_ref).map(|b| b.key(p.index)).unwrap_or_default();
+            let first = this.by_key.get(&(p.id.kind, key.clone())).copied();
+            let first = first.or_else(|| this.by_title.get(&(p.id.kind, p.id.title.as_str())).copied());
+            if let Some(first) = first {
+                let other = this.kept.get(first).copied().unwrap_or(p);
+                let same = match (declared(p), declared(other)) {
+                    (Some(a), Some(b)) => {
+                        same(&a.params, &b.params)
+                            && a.body == b.body
+                            && a.title == b.title
+                            && a.become_user == b.become_user
+                    }
+                    _ => false,
+                };
+                if !same {
+                    found.push(
+                        Diagnostic::error(
+                            "resource declared twice",
+                            Some(p.span),
+                            format!("{} again, with other values", p.id),
+                        )
+                        .related(other.span, "first declared here")
+                        .help("keep one of the two, or give both the same values"),
+                    );
+                }
+                this.number.push(first);
+                continue;
+            }
+            let n = this.kept.len();
+            this.number.push(n);
+            this.by_title.insert((p.id.kind, &p.id.title), n);
+            this.by_key.insert((p.id.kind, key.clone()), n);
+            this.kept.push(p);
+            this.keys.push(key);
+        }
+        this
+    }
+
+    fn edges(&self, compiler: &Compiler<'_>, batches: &[Option<Box<dyn Batch>>], found: &mut Diagnostics) -> Graph {
+        let mut graph = Graph::new(self.kept.len());
+        for (p, &n) in compiler.pending.iter().zip(&self.number) {
+            let lists = [
+                (&p.references.require, EdgeKind::Require, false),
+                (&p.references.before, EdgeKind::Require, true),
+                (&p.references.notify, EdgeKind::Notify, true),
+                (&p.references.subscribe, EdgeKind::Notify, false),
+            ];
+            for (references, kind, forward) in lists {
+                for reference in references {
+                    for other in self.resolve(compiler, reference, found) {
+                        let edge = Edge { kind, span: reference.span };
+                        let (first, then) = if forward { (n, other) } else { (other, n) };
+                        if first == then {
+                            let label = format!("{} refers to itself", p.id);
+                            found.push(Diagnostic::error("resource that needs itself", Some(reference.span), label));
+                            continue;
+                        }
+                        if kind == EdgeKind::Notify {
+                            self.check_refreshes(then, reference, found);
+                        }
+                        graph.add(first, then, edge);
+                    }
+                }
+            }
+        }
+        let mut implied = Edges::default();
+        batches.iter().flatten().for_each(|b| b.relate(&mut implied));
+        for (id, need) in implied.0 {
+            let Some(&n) = self.by_title.get(&(id.kind, id.title.as_str())) else { continue };
+            let other = match need {
+                Need::Resource { kind, key } => self.by_key.get(&(kind, key)).copied(),
+                Need::Parent(path) => self.parent(&path),
+            };
+            if let (Some(other), Some(p)) = (other.filter(|&o| o != n), self.kept.get(n)) {
+                graph.add(other, n, Edge { kind: EdgeKind::Implied, span: p.span });
+            }
+        }
+        graph
+    }
+
+    fn check_refreshes(&self, n: usize, reference: &Node, found: &mut Diagnostics) {
+        let Some(p) = self.kept.get(n) else { return };
+        if TYPES.get(p.ty).is_some_and(|t| !t.refreshes()) {
+            let can: Vec<_> = TYPES.iter().filter(|t| t.refreshes()).map(|t| t.name()).collect();
+            found.push(
+                Diagnostic::error(
+                    "nothing to refresh",
+                    Some(reference.span),
+                    format!("a {} cannot be refreshed", p.id.kind),
+                )
+                .help(format!("what can be: {}; for order alone use `before` or `require`", can.join(", "))),
+            );
+        }
+    }
+
+    /// The nearest resource that makes a directory above this path.
+    fn parent(&self, path: &str) -> Option<usize> {
+        let mut at = path;
+        loop {
+            at = at.rsplit_once('/')?.0;
+            if at.is_empty() {
+                return None;
+            }
+            for kind in ["directory", "symlink"] {
+                if let Some(n) = self.by_key.get(&(kind, at.to_owned())) {
+                    return Some(*n);
+                }
+            }
+        }
+    }
+
+    /// What a reference such as `service[nginx]` means.
+    fn resolve(&self, compiler: &Compiler<'_>, node: &Node, found: &mut Diagnostics) -> Vec<usize> {
+        let Yaml::String(text) = &node.value else {
+            let label = format!("a reference is written `type[title]`, this is {}", node.value.kind());
+            found.push(Diagnostic::error("wrong reference", Some(node.span), label));
+            return vec![];
+        };
+        let parts = text.trim().split_once('[').and_then(|(kind, rest)| Some((kind, rest.strip_suffix(']')?)));
+        let Some((kind, title)) = parts else {
+            let d = Diagnostic::error("wrong reference", Some(node.span), format!("`{text}` is no `type[title]`"));
+            let meant = self.kept.iter().find(|p| p.id.title == *text);
+            found.push(match meant {
+                Some(p) => d.help(format!("did you mean `{}`?", p.id)),
+                None => d.help("such as `service[nginx]`"),
+            });
+            return vec![];
+        };
+        if kind == "module" {
+            if let Some(numbers) = compiler.modules.get(title) {
+                return numbers.iter().filter_map(|n| self.number.get(*n)).copied().collect();
+            }
+        } else if let Some(ty) = TYPES.iter().find(|t| t.name() == kind)
+            && let Some(n) =
+                self.by_title.get(&(ty.name(), title)).or_else(|| self.by_key.get(&(ty.name(), title.to_owned())))
+        {
+            return vec![*n];
+        }
+        let d = Diagnostic::error("unknown resource", Some(node.span), format!("{text} is not declared for this host"));
+        let names: Vec<_> = self.kept.iter().map(|p| p.id.to_string()).collect();
+        found.push(match did_you_mean(text, names.iter().map(String::as_str)) {
+            Some(near) => d.help(format!("did you mean `{near}`?")),
+            None => d.help("declare it, or see whether its `when` holds for this host"),
+        });
+        vec![]
+    }
+}
+
+fn cycle_error(cycle: &super::graph::Cycle, linked: &Linked<'_>) -> Diagnostic {
+    let id = |n: usize| linked.kept.get(n).map_or(ResourceId::new("resource", n.to_string()), |p| p.id.clone());
+    let mut edges = cycle.iter().enumerate().map(|(at, (n, edge))| {
+        let then = cycle.get((at + 1) % cycle.len()).map_or(*n, |(m, _)| *m);
+        (edge.span, format!("{} comes before {}", id(*n), id(then)))
+    });
+    let (span, label) = edges.next().unzip();
+    let mut d = Diagnostic::error("resources that wait for one another", span, label.unwrap_or_default());
+    for (span, label) in edges {
+        d = d.related(span, label);
+    }
+    d.help(format!("the shortest cycle is {}: take out one of these", cycle_text(cycle, id)))
+}
+
+/// Equal values, wherever they were written.
+fn same(a: &Node, b: &Node) -> bool {
+    match (&a.value, &b.value) {
+        (Yaml::List(a), Yaml::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Yaml::Map(a), Yaml::Map(b)) => {
+            a.len() == b.len() && a.iter().all(|(k, v)| b.iter().any(|(l, w)| k.value == l.value && same(v, w)))
+        }
+        (a, b) => a == b,
+    }
+}

@@ -1,0 +1,264 @@
+//! The order of a catalog's resources: edges, the shortest cycle, manifest order between the unordered.
+
+use super::id::ResourceId;
+use crate::language::span::Span;
+use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+/// Why one resource comes before another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EdgeKind {
+    /// `require` or `before`.
+    Require,
+    /// `notify` or `subscribe`: the later one is refreshed when the earlier one changes.
+    Notify,
+    /// The type implies it; it yields where it would close a cycle.
+    Implied,
+}
+
+impl EdgeKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Require => "require",
+            Self::Notify => "notify",
+            Self::Implied => "implied",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Edge {
+    pub kind: EdgeKind,
+    /// Where it was written; for an implied one, the resource that it was implied for.
+    pub span: Span,
+}
+
+/// Resources by their number in the manifest, and what comes before what.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    graph: DiGraph<usize, Edge>,
+}
+
+/// A cycle, each edge with the resource it leaves from.
+pub type Cycle = Vec<(usize, Edge)>;
+
+impl Graph {
+    pub fn new(resources: usize) -> Self {
+        let mut graph = DiGraph::with_capacity(resources, resources * 2);
+        for n in 0..resources {
+            graph.add_node(n);
+        }
+        Self { graph }
+    }
+
+    /// `first` comes before `then`. A second edge between the same two adds nothing, unless it notifies.
+    pub fn add(&mut self, first: usize, then: usize, edge: Edge) {
+        let (a, b) = (NodeIndex::new(first), NodeIndex::new(then));
+        let there = self.graph.edges_connecting(a, b).any(|e| {
+            let kind = e.weight().kind;
+            kind == edge.kind || (edge.kind != EdgeKind::Notify && kind != EdgeKind::Implied)
+        });
+        if !there {
+            self.graph.add_edge(a, b, edge);
+        }
+    }
+
+    /// Direct predecessors, in order, each once.
+    pub fn before(&self, n: usize) -> Vec<usize> {
+        self.neighbours(n, petgraph::Direction::Incoming, |_| true)
+    }
+
+    /// What this one refreshes when it changes.
+    pub fn notifies(&self, n: usize) -> Vec<usize> {
+        self.neighbours(n, petgraph::Direction::Outgoing, |e| e.kind == EdgeKind::Notify)
+    }
+
+    fn neighbours(&self, n: usize, direction: petgraph::Direction, keep: impl Fn(&Edge) -> bool) -> Vec<usize> {
+        let edges = self.graph.edges_directed(NodeIndex::new(n), direction).filter(|e| keep(e.weight()));
+        let mut out: Vec<_> = edges
+            .map(|e| if direction == petgraph::Direction::Incoming { e.source() } else { e.target() }.index())
+            .collect();
+        out.sort_unstable();
+        out.dedup();
+        out
+    }
+
+    /// Every edge: from, to, why.
+    pub fn edges(&self) -> impl Iterator<Item = (usize, usize, Edge)> {
+        self.graph.edge_references().map(|e| (e.source().index(), e.target().index(), *e.weight()))
+    }
+
+    /// An order that respects every edge; between the unordered, the lower number first.
+    ///
+    /// Kahn's algorithm (CACM 5/11, 1962) with a heap. Where there is a cycle, implied edges on it are given up
+    /// one after another; what an author wrote is not.
+    ///
+    /// # Errors
+    /// The shortest cycle of written edges.
+    pub fn order(&mut self) -> Result<Vec<usize>, Cycle> {
+        loop {
+            let order = self.kahn();
+            if order.len() == self.graph.node_count() {
+                return Ok(order);
+            }
+            let cycle = self.shortest_cycle(&order);
+            let implied: Vec<_> = cycle.iter().filter(|(_, e)| e.kind == EdgeKind::Implied).collect();
+            if implied.is_empty() {
+                return Err(cycle);
+            }
+            let from: Vec<_> = implied.iter().map(|(n, _)| *n).collect();
+            let on_cycle: Vec<_> = cycle.iter().map(|(n, _)| *n).collect();
+            self.graph.retain_edges(|g, e| {
+                let Some((a, b)) = g.edge_endpoints(e) else { return true };
+                !(g[e].kind == EdgeKind::Implied && from.contains(&a.index()) && on_cycle.contains(&b.index()))
+            });
+        }
+    }
+
+    fn kahn(&self) -> Vec<usize> {
+        let mut waiting: Vec<usize> = self
+            .graph
+            .node_indices()
+            .map(|n| self.graph.edges_directed(n, petgraph::Direction::Incoming).count())
+            .collect();
+        let mut ready: BinaryHeap<Reverse<usize>> =
+            waiting.iter().enumerate().filter(|(_, w)| **w == 0).map(|(n, _)| Reverse(n)).collect();
+        let mut order = Vec::with_capacity(waiting.len());
+        while let Some(Reverse(n)) = ready.pop() {
+            order.push(n);
+            for edge in self.graph.edges(NodeIndex::new(n)) {
+                let m = edge.target().index();
+                if let Some(w) = waiting.get_mut(m) {
+                    *w -= 1;
+                    if *w == 0 {
+                        ready.push(Reverse(m));
+                    }
+                }
+            }
+        }
+        order
+    }
+
+    /// Breadth-first from each node that could not be ordered; the shortest way back to itself.
+    fn shortest_cycle(&self, ordered: &[usize]) -> Cycle {
+        let mut done = vec![false; self.graph.node_count()];
+        for &n in ordered {
+            if let Some(d) = done.get_mut(n) {
+                *d = true;
+            }
+        }
+        // Two passes: a cycle of written edges alone is the author's to mend, so it is looked for first.
+        let find = |written: bool| {
+            let mut best: Option<Cycle> = None;
+            for start in self.graph.node_indices().filter(|n| !done.get(n.index()).copied().unwrap_or(true)) {
+                let limit = best.as_ref().map_or(usize::MAX, Vec::len);
+                if let Some(cycle) = self.way_back(start, limit, written) {
+                    best = Some(cycle);
+                }
+            }
+            best
+        };
+        find(true).or_else(|| find(false)).unwrap_or_default()
+    }
+
+    /// The shortest cycle through `start` that is shorter than `limit`.
+    fn way_back(&self, start: NodeIndex, limit: usize, written: bool) -> Option<Cycle> {
+        let mut came: Vec<Option<(NodeIndex, Edge)>> = vec![None; self.graph.node_count()];
+        let mut queue = VecDeque::from([(start, 0)]);
+        while let Some((n, depth)) = queue.pop_front() {
+            if depth + 1 >= limit {
+                return None;
+            }
+            for edge in self.graph.edges(n).filter(|e| !written || e.weight().kind != EdgeKind::Implied) {
+                let m = edge.target();
+                if m == start {
+                    let mut cycle = vec![(n.index(), *edge.weight())];
+                    let mut at = n;
+                    while let Some((previous, edge)) = came.get(at.index()).copied().flatten() {
+                        cycle.push((previous.index(), edge));
+                        at = previous;
+                    }
+                    cycle.reverse();
+                    return Some(cycle);
+                }
+                if let Some(slot) = came.get_mut(m.index()).filter(|s| s.is_none()) {
+                    *slot = Some((n, *edge.weight()));
+                    queue.push_back((m, depth + 1));
+                }
+            }
+        }
+        None
+    }
+}
+
+/// `a[x] → b[y] → a[x]`.
+pub fn cycle_text(cycle: &Cycle, id: impl Fn(usize) -> ResourceId) -> String {
+    let names: Vec<_> = cycle.iter().map(|(n, _)| id(*n).to_string()).collect();
+    names.iter().chain(names.first()).cloned().collect::<Vec<_>>().join(" → ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn edge(kind: EdgeKind) -> Edge {
+        Edge { kind, span: Span::default() }
+    }
+
+    fn graph(n: usize, edges: &[(usize, usize)], kind: EdgeKind) -> Graph {
+        let mut g = Graph::new(n);
+        for &(a, b) in edges {
+            g.add(a, b, edge(kind));
+        }
+        g
+    }
+
+    #[test]
+    fn the_unordered_keep_the_manifests_order() {
+        assert_eq!(graph(4, &[(3, 0)], EdgeKind::Require).order().unwrap(), [1, 2, 3, 0]);
+    }
+
+    #[test]
+    fn the_shortest_cycle_is_told() {
+        let mut g = graph(6, &[(0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 4)], EdgeKind::Require);
+        let nodes: Vec<_> = g.order().unwrap_err().into_iter().map(|(n, _)| n).collect();
+        assert_eq!(nodes, [4, 5]);
+    }
+
+    #[test]
+    fn an_implied_edge_yields_to_a_written_one() {
+        let mut g = graph(2, &[(0, 1)], EdgeKind::Implied);
+        g.add(1, 0, edge(EdgeKind::Require));
+        assert_eq!(g.order().unwrap(), [1, 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn an_order_respects_every_edge(edges in proptest::collection::vec((0usize..30, 0usize..30), 0..80)) {
+            let forward: Vec<_> = edges.into_iter().filter(|(a, b)| a != b).map(|(a, b)| (a.min(b), a.max(b))).collect();
+            // Numbers shuffled, so that the order is not the numbers' own.
+            let swap = |n: usize| (n * 7) % 31;
+            let shuffled: Vec<_> = forward.iter().map(|&(a, b)| (swap(a), swap(b))).collect();
+            let order = graph(31, &shuffled, EdgeKind::Require).order().unwrap();
+            let place = |n: usize| order.iter().position(|&m| m == n).unwrap();
+            for (a, b) in shuffled {
+                prop_assert!(place(a) < place(b));
+            }
+        }
+
+        #[test]
+        fn any_graph_is_ordered_or_has_a_true_cycle(edges in proptest::collection::vec((0usize..12, 0usize..12), 0..40)) {
+            let mut g = graph(12, &edges, EdgeKind::Require);
+            if let Err(cycle) = g.order() {
+                prop_assert!(!cycle.is_empty());
+                for (n, (a, _)) in cycle.iter().enumerate() {
+                    let b = cycle[(n + 1) % cycle.len()].0;
+                    prop_assert!(edges.contains(&(*a, b)));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! From a project's files to a host's catalog, and what an author is told on the way.
+
+use std::path::Path;
+use trueup::catalog::Catalog;
+use trueup::catalog::compile::{HostInput, Selection, compile};
+use trueup::facts::{Facts, Os};
+use trueup::language::diagnostic::Diagnostics;
+use trueup::language::project;
+use trueup::language::span::Sources;
+use trueup::resources::TYPES;
+
+/// A project of these files; its catalog, or all that is said of it.
+fn catalog(files: &[(&str, &str)]) -> Result<Catalog, String> {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let types: Vec<_> = TYPES.iter().map(|t| t.name()).collect();
+    let tell = |found: &Diagnostics, sources: &Sources| {
+        let text: Vec<_> = found.iter().map(|d| d.render(sources, false)).collect();
+        text.join("\n\n").replace(&format!("{}/", dir.path().display()), "")
+    };
+    let site = dir.path().join("site.yml");
+    let project = project::load(Path::new(&site), vec![], &types, Sources::default(), Diagnostics::default())
+        .map_err(|e| tell(&e.found, &e.sources))?;
+    let facts = Facts {
+        hostname: "web1".into(),
+        cpus: 4,
+        os: Os { family: "debian".into(), id: "debian".into(), ..Os::default() },
+        ..Facts::default()
+    };
+    let host = HostInput {
+        name: "web1",
+        group_names: &["web".to_owned()],
+        vars: vec![],
+        groups: &minijinja::Value::from_pairs([("web", vec!["web1"])]),
+        plays: project.plays.iter().collect(),
+    };
+    compile(&project, &host, facts, &Selection::default()).map_err(|e| tell(&e, &project.templates.sources))
+}
+
+fn one(site: &str) -> Result<Catalog, String> {
+    catalog(&[("site.yml", site)])
+}
+
+fn ids(catalog: &Catalog) -> Vec<String> {
+    catalog.order.iter().map(|&n| catalog.resources[n].id.to_string()).collect()
+}
+
+#[test]
+fn loops_conditions_and_variables_come_to_final_values() {
+    let site = r#"
+- hosts: all
+  vars: { limits: { vm.swappiness: 10, "vm.{{ suffix }}": "{{ facts.cpus * 2 }}" }, suffix: dirty_ratio }
+  resources:
+    - sysctl: "{{ item.key }}"
+      value: "{{ item.value }}"
+      for_each: "{{ limits }}"
+    - sysctl: net.ipv4.ip_forward
+      value: 1
+      when: facts.os.family == "redhat"
+    - sysctl: kernel.panic
+      value: "{{ inventory_hostname | length }}"
+      before: sysctl[vm.swappiness]
+"#;
+    assert_eq!(ids(&one(site).unwrap()), ["sysctl[vm.dirty_ratio]", "sysctl[kernel.panic]", "sysctl[vm.swappiness]"]);
+}
+
+#[test]
+fn a_module_has_typed_parameters() {
+    let module = r#"
+about: kernel limits
+parameters:
+  keys: { type: list, about: what to set }
+  value: { type: int, default: 5 }
+resources:
+  - sysctl: "{{ item }}"
+    value: "{{ value }}"
+    for_each: "{{ keys }}"
+"#;
+    let site = |with: &str| format!("- hosts: all\n  resources:\n    - module: limits\n      with: {with}\n");
+    let load = |with: &str| catalog(&[("site.yml", &site(with)), ("modules/limits/module.yml", module)]);
+    assert_eq!(ids(&load("{keys: [a.b, c.d]}").unwrap()), ["sysctl[a.b]", "sysctl[c.d]"]);
+    insta::assert_snapshot!(load("{kys: [a], value: high}").unwrap_err());
+}
+
+#[test]
+fn every_mistake_is_told_at_once_and_at_its_place() {
+    let site = r#"
+- hosts: all
+  vars: { port: 80, loop_a: "{{ loop_b }}", loop_b: "{{ loop_a }}" }
+  resources:
+    - sysctl: a.b
+      valeu: 1
+    - sysctl: c.d
+      value: "{{ prot }}"
+    - sysctl: e.f
+      value: "{{ facts.os.familie }}"
+    - sysctl: g.h
+      value: "{{ loop_a }}"
+    - sysctl: i.j
+      value: "{{ port | uper }}"
+    - sysctl: k.l
+      value: 1
+      when: port ==
+    - sysctl: m.n
+      value: |
+        one
+        two {{ nothing }}
+"#;
+    insta::assert_snapshot!(one(site).unwrap_err());
+}
+
+#[test]
+fn structure_mistakes_are_told_at_once() {
+    let site = r#"
+- host: all
+  resources: []
+- hosts: all
+  tasks: []
+  resources:
+    - sysctk: a.b
+      value: 1
+    - name: only a name
+    - a string
+    - module: nowhere
+"#;
+    insta::assert_snapshot!(one(site).unwrap_err());
+}
+
+#[test]
+fn duplicates_show_both_places_unless_they_are_the_same() {
+    let twice = |second: &str| {
+        format!(
+            "- hosts: all\n  resources:\n    - sysctl: a.b\n      value: 1\n    - sysctl: a.b\n      value: {second}\n"
+        )
+    };
+    assert_eq!(ids(&one(&twice("1")).unwrap()), ["sysctl[a.b]"]);
+    insta::assert_snapshot!(one(&twice("2")).unwrap_err());
+}
+
+#[test]
+fn a_cycle_shows_the_place_of_each_edge() {
+    let site = r#"
+- hosts: all
+  resources:
+    - sysctl: a
+      value: 1
+      require: sysctl[b]
+    - sysctl: b
+      value: 1
+      require: sysctl[c]
+    - sysctl: c
+      value: 1
+      before: sysctl[x]
+      require: ["sysctl[a]", "sysctl[missing]"]
+    - sysctl: x
+      value: 1
+      notify: sysctl[a]
+"#;
+    insta::assert_snapshot!(one(site).unwrap_err());
+    insta::assert_snapshot!(
+        one(&site.replace(", \"sysctl[missing]\"", "").replace("      notify: sysctl[a]\n", "")).unwrap_err()
+    );
+}
+
+#[test]
+fn a_reference_in_a_flow_list_needs_quotes_and_is_told_so() {
+    insta::assert_snapshot!(
+        one("- hosts: all\n  resources:\n    - sysctl: a\n      require: [sysctl[b]]\n").unwrap_err()
+    );
+}
