@@ -3,6 +3,7 @@
 pub mod catalog;
 pub mod facts;
 pub mod language;
+pub mod plan;
 pub mod resources;
 pub mod shell;
 pub mod transport;

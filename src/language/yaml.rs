@@ -94,9 +94,8 @@ impl<'a> Reader<'a> {
 
     /// Whether what stands before looks like `type[title]`.
     fn after_reference(&self, at: usize) -> bool {
-        let line = self.text.get(..at).and_then(|before| before.lines().next_back()).unwrap_or_default();
-        let bracket = line.rfind('[').and_then(|n| line.get(..n)).unwrap_or_default();
-        bracket.ends_with(|c: char| c.is_ascii_alphanumeric())
+        let (before, rest) = (self.text.get(..at).unwrap_or_default(), self.text.get(at..).unwrap_or_default());
+        rest.starts_with('[') && before.ends_with(|c: char| c.is_ascii_alphanumeric())
     }
 
     fn node(&mut self, event: Next<'a>) -> Result<Node, Stop> {

@@ -60,6 +60,8 @@ pub trait Observed: Send + Sync {
     /// The difference once more, of what a probe would see after applying.
     fn diff_after(&self, i: usize, ahead: &Ahead<'_>) -> Result<Option<Difference>, Unjudged>;
     fn apply(&self, due: &[(usize, &Difference)], facts: &Facts, steps: &mut Steps);
+    /// Whether a probe can tell, once it is applied, that it is in line.
+    fn is_verifiable(&self, i: usize) -> bool;
     fn refresh(&self, i: usize, changed: Option<&Difference>, facts: &Facts, steps: &mut Steps);
 }
 
@@ -222,6 +224,10 @@ impl<T: ResourceType> Observed for Seen<'_, T> {
             })
             .collect();
         self.asked.ty.apply(&all, &due, facts, steps);
+    }
+
+    fn is_verifiable(&self, i: usize) -> bool {
+        self.asked.wants.get(i).is_none_or(|want| self.asked.ty.is_verifiable(want))
     }
 
     fn refresh(&self, i: usize, changed: Option<&Difference>, facts: &Facts, steps: &mut Steps) {

@@ -159,6 +159,11 @@ pub trait ResourceType: Sync + 'static {
     /// The steps for those that are due together; `all` are all of the host's of this type, in line or not.
     fn apply(&self, all: &[&Want<Self::Params>], due: &[Due<'_, Self>], facts: &Facts, steps: &mut Steps);
 
+    /// Whether a probe can tell, once it is applied, that it is in line. What runs anew each time cannot be.
+    fn is_verifiable(&self, _want: &Want<Self::Params>) -> bool {
+        true
+    }
+
     /// The steps of a refresh. `changed`: the resource itself is changed in the same run, just before.
     fn refresh(&self, _want: &Want<Self::Params>, _changed: Option<&Difference>, _facts: &Facts, _steps: &mut Steps) {}
 }

@@ -1,0 +1,258 @@
+//! From a catalog and what was seen to a plan. Pure.
+
+use super::order::{self, Node};
+use super::{Blocked, Change, HostPlan, Step, Unjudged};
+use crate::catalog::Catalog;
+use crate::catalog::id::ResourceId;
+use crate::resources::batch::Observed;
+use crate::resources::difference::{Action, Ahead, Difference, Shown};
+use crate::shell::frame::Frame;
+use crate::shell::probe::{Answers, ProbeScript};
+use crate::shell::steps::{PlannedStep, Steps, Undo};
+use std::collections::{BTreeSet, HashMap};
+
+/// A probe of a catalog, or of a part of it: the questions, and which resources they are about.
+pub struct CatalogProbe {
+    pub script: ProbeScript,
+    /// The numbers in each batch that are asked about.
+    which: Vec<Vec<usize>>,
+}
+
+/// Asks about every selected resource.
+pub fn probe(catalog: &Catalog) -> CatalogProbe {
+    probe_of(catalog, catalog.resources.iter().enumerate().filter(|(_, r)| r.selected).map(|(n, _)| n))
+}
+
+/// Asks about those resources, by their numbers in the catalog.
+pub fn probe_of(catalog: &Catalog, resources: impl Iterator<Item = usize>) -> CatalogProbe {
+    let mut which: Vec<Vec<usize>> = catalog.batches.iter().map(|_| vec![]).collect();
+    for resource in resources.filter_map(|n| catalog.resources.get(n)) {
+        if let Some(list) = which.get_mut(resource.batch) {
+            list.push(resource.index);
+        }
+    }
+    let mut script = ProbeScript::default();
+    for (batch, list) in catalog.batches.iter().zip(&mut which) {
+        list.sort_unstable();
+        list.dedup();
+        if !list.is_empty() {
+            batch.probe(list, &catalog.facts, &mut script);
+        }
+    }
+    CatalogProbe { script, which }
+}
+
+/// What was seen, by batch.
+pub struct Seen<'a>(Vec<Box<dyn Observed + 'a>>);
+
+/// Reads a probe's answers, whose slots count from `first`.
+pub fn observe<'a>(catalog: &'a Catalog, probe: &CatalogProbe, frames: Vec<Frame>, first: u32) -> Seen<'a> {
+    let mut answers = Answers::new(frames, first, probe.script.len());
+    let batches = catalog.batches.iter().zip(&probe.which);
+    Seen(
+        batches
+            .map(|(batch, which)| {
+                if which.is_empty() {
+                    // No question was asked for it, so it must not take an answer.
+                    return batch.observe(&[], &catalog.facts, &mut Answers::new(vec![], 0, 0));
+                }
+                batch.observe(which, &catalog.facts, &mut answers)
+            })
+            .collect(),
+    )
+}
+
+/// The differences that are left on resources that were changed: empty, if applying brought what it promised.
+pub fn still_different(
+    catalog: &Catalog,
+    seen: &Seen<'_>,
+    resources: impl Iterator<Item = usize>,
+) -> Vec<(usize, Result<Difference, String>)> {
+    resources
+        .filter_map(|n| {
+            let resource = catalog.resources.get(n)?;
+            match seen.0.get(resource.batch)?.diff(resource.index, &Ahead::default()) {
+                Ok(None) => None,
+                Ok(Some(difference)) => Some((n, Ok(difference))),
+                Err(reason) => Some((n, Err(reason.to_string()))),
+            }
+        })
+        .collect()
+}
+
+/// What stands for a resource while planning.
+enum Judged {
+    InLine,
+    /// By its number among the changes.
+    Changes(usize),
+    Unjudged(ResourceId),
+}
+
+/// Makes a host's plan. `owed` are refreshes that an earlier run left undone.
+pub fn plan(catalog: &Catalog, seen: &Seen<'_>, guards: Vec<String>, owed: &[String]) -> HostPlan {
+    let mut draft = Draft {
+        plan: HostPlan {
+            host: catalog.host.clone(),
+            changes: vec![],
+            unjudged: vec![],
+            blocked: vec![],
+            in_line: 0,
+            guards,
+            warnings: catalog.warnings.clone(),
+            steps: vec![],
+        },
+        ahead: vec![],
+        judged: HashMap::with_capacity(catalog.resources.len()),
+        needs: HashMap::with_capacity(catalog.resources.len()),
+    };
+    for &n in &catalog.order {
+        draft.judge(catalog, seen, n, owed);
+    }
+    draft.finish(catalog, seen)
+}
+
+struct Draft {
+    plan: HostPlan,
+    /// What [`Ahead`] looks at: the changes so far.
+    ahead: Vec<(ResourceId, String, Difference)>,
+    judged: HashMap<usize, Judged>,
+    /// The nearest changes before each resource, through what is in line.
+    needs: HashMap<usize, BTreeSet<usize>>,
+}
+
+impl Draft {
+    fn judge(&mut self, catalog: &Catalog, seen: &Seen<'_>, n: usize, owed: &[String]) {
+        let Some(resource) = catalog.resources.get(n).filter(|r| r.selected) else { return };
+        let before = catalog.graph.before(n);
+        let mut needs = BTreeSet::new();
+        for b in &before {
+            match self.judged.get(b) {
+                Some(Judged::Changes(change)) => {
+                    needs.insert(*change);
+                }
+                Some(Judged::Unjudged(because)) => {
+                    let because = because.clone();
+                    let blocked =
+                        Blocked { id: resource.id.clone(), place: resource.place.clone(), because: because.clone() };
+                    self.plan.blocked.push(blocked);
+                    self.judged.insert(n, Judged::Unjudged(because));
+                    return;
+                }
+                Some(Judged::InLine) => needs.extend(self.needs.get(b).into_iter().flatten()),
+                None => {}
+            }
+        }
+        let Some(observed) = seen.0.get(resource.batch) else { return };
+        let difference = match observed.diff(resource.index, &Ahead::new(&self.ahead)) {
+            Ok(difference) => difference,
+            Err(reason) => {
+                let (id, place) = (resource.id.clone(), resource.place.clone());
+                self.plan.unjudged.push(Unjudged { id, place, reason: reason.to_string() });
+                self.judged.insert(n, Judged::Unjudged(resource.id.clone()));
+                return;
+            }
+        };
+        let refreshed_by: Vec<usize> = before
+            .iter()
+            .filter(|b| catalog.graph.notifies(**b).contains(&n))
+            .filter_map(|b| match self.judged.get(b) {
+                Some(Judged::Changes(change)) => Some(*change),
+                _ => None,
+            })
+            .collect();
+        let is_owed = owed.iter().any(|o| *o == resource.id.to_string());
+        let difference = match difference {
+            Some(difference) => Some(difference),
+            None if is_owed => {
+                let mut d = Difference::new(Action::Refresh);
+                d.note("refresh", Shown::value("owed by an earlier run"), Shown::value("done"));
+                Some(d)
+            }
+            None if !refreshed_by.is_empty() => Some(Difference::new(Action::Refresh)),
+            None => None,
+        };
+        let Some(difference) = difference else {
+            self.plan.in_line += 1;
+            self.needs.insert(n, needs);
+            self.judged.insert(n, Judged::InLine);
+            return;
+        };
+        let number = self.plan.changes.len();
+        self.ahead.push((resource.id.clone(), resource.key.clone(), difference.clone()));
+        self.plan.changes.push(Change {
+            id: resource.id.clone(),
+            name: resource.name.clone(),
+            place: resource.place.clone(),
+            controls: resource.controls.clone(),
+            difference,
+            needs: needs.into_iter().collect(),
+            refreshed_by: if is_owed { vec![] } else { refreshed_by },
+            irreversible: vec![],
+            resource: n,
+            verifiable: observed.is_verifiable(resource.index),
+        });
+        self.judged.insert(n, Judged::Changes(number));
+    }
+
+    /// Orders the changes and makes their steps.
+    fn finish(mut self, catalog: &Catalog, seen: &Seen<'_>) -> HostPlan {
+        let nodes: Vec<Node> = self
+            .plan
+            .changes
+            .iter()
+            .filter_map(|c| {
+                let ty = catalog.batches.get(catalog.resources.get(c.resource)?.batch)?.ty();
+                Some(Node { needs: c.needs.clone(), kind: ty.name(), together: ty.together() })
+            })
+            .collect();
+        let groups = order::groups(&nodes);
+        let mut steps: Vec<(Vec<PlannedStep>, Vec<usize>)> = vec![];
+        for group in &groups {
+            let members: Vec<(usize, &Change)> =
+                group.iter().filter_map(|n| self.plan.changes.get(*n).map(|c| (*n, c))).collect();
+            let place = |c: &Change| catalog.resources.get(c.resource).map(|r| (r.batch, r.index));
+            let due: Vec<(usize, &Difference)> = members
+                .iter()
+                .filter(|(_, c)| c.difference.action != Action::Refresh)
+                .filter_map(|(_, c)| Some((place(c)?.1, &c.difference)))
+                .collect();
+            let observed = members.first().and_then(|(_, c)| seen.0.get(place(c)?.0));
+            let Some(observed) = observed else { continue };
+            if !due.is_empty() {
+                let mut made = Steps::default();
+                observed.apply(&due, &catalog.facts, &mut made);
+                steps.push((made.into_vec(), vec![]));
+            }
+            for (_, change) in &members {
+                let is_refresh = change.difference.action == Action::Refresh;
+                let Some((_, index)) = place(change).filter(|_| is_refresh || !change.refreshed_by.is_empty()) else {
+                    continue;
+                };
+                let mut made = Steps::default();
+                let own = (!is_refresh).then_some(&change.difference);
+                observed.refresh(index, own, &catalog.facts, &mut made);
+                steps.push((made.into_vec(), change.refreshed_by.clone()));
+            }
+        }
+        let numbers: HashMap<&ResourceId, usize> =
+            self.plan.changes.iter().enumerate().map(|(n, c)| (&c.id, n)).collect();
+        let mut out = vec![];
+        let mut irreversible: Vec<(usize, String)> = vec![];
+        for (made, only_if_changed) in steps {
+            for planned in made {
+                let serves: Vec<usize> = planned.serves.iter().filter_map(|id| numbers.get(id).copied()).collect();
+                if let Undo::Irreversible(why) = &planned.undo {
+                    irreversible.extend(serves.iter().map(|n| (*n, why.clone())));
+                }
+                out.push(Step { planned, serves, only_if_changed: only_if_changed.clone() });
+            }
+        }
+        for (n, why) in irreversible {
+            if let Some(change) = self.plan.changes.get_mut(n).filter(|c| !c.irreversible.contains(&why)) {
+                change.irreversible.push(why);
+            }
+        }
+        self.plan.steps = out;
+        self.plan
+    }
+}

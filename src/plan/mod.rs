@@ -1,0 +1,82 @@
+//! All changes of all hosts, ordered: what will be done, shown before anything is.
+
+pub mod diff;
+pub mod order;
+
+use crate::catalog::id::ResourceId;
+use crate::language::span::Place;
+use crate::resources::difference::Difference;
+use crate::shell::steps::PlannedStep;
+use serde::Serialize;
+
+/// One host's plan. Made by [`diff::plan`] alone, from what a probe saw.
+#[derive(Clone, Debug, Serialize)]
+pub struct HostPlan {
+    pub host: String,
+    /// In the order they are applied in.
+    pub changes: Vec<Change>,
+    /// Resources of which it cannot be said whether they are in line, or which cannot be brought there.
+    pub unjudged: Vec<Unjudged>,
+    /// Resources that wait for one of those.
+    pub blocked: Vec<Blocked>,
+    /// How many resources are as they should be.
+    pub in_line: usize,
+    /// Foreign commands that were run to decide: the guards of `exec`.
+    pub guards: Vec<String>,
+    pub warnings: Vec<String>,
+    /// What is run, in order.
+    #[serde(skip)]
+    pub steps: Vec<Step>,
+}
+
+/// One resource's change.
+#[derive(Clone, Debug, Serialize)]
+pub struct Change {
+    pub id: ResourceId,
+    pub name: Option<String>,
+    pub place: Option<Place>,
+    pub controls: Vec<String>,
+    pub difference: Difference,
+    /// Numbers of the changes that have to be applied before it.
+    pub needs: Vec<usize>,
+    /// Numbers of the changes that refresh it.
+    pub refreshed_by: Vec<usize>,
+    /// Steps of it that cannot be taken back, and why.
+    pub irreversible: Vec<String>,
+    /// Its number in the catalog.
+    #[serde(skip)]
+    pub resource: usize,
+    /// Whether a probe can tell afterwards that it is in line.
+    #[serde(skip)]
+    pub verifiable: bool,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Unjudged {
+    pub id: ResourceId,
+    pub place: Option<Place>,
+    pub reason: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Blocked {
+    pub id: ResourceId,
+    pub place: Option<Place>,
+    /// The unjudged resource that it waits for.
+    pub because: ResourceId,
+}
+
+/// A step with the changes it belongs to, by their numbers.
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub planned: PlannedStep,
+    pub serves: Vec<usize>,
+    /// A refresh: run only where one of these changes was applied. Empty: always.
+    pub only_if_changed: Vec<usize>,
+}
+
+impl HostPlan {
+    pub fn is_in_line(&self) -> bool {
+        self.changes.is_empty() && self.unjudged.is_empty() && self.blocked.is_empty()
+    }
+}
