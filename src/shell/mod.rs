@@ -1,10 +1,12 @@
 //! The only `sh` in the tree: quoting, framed answers, and the two builders of scripts.
 
+pub mod apply;
 pub mod body;
 pub mod files;
 pub mod frame;
 pub mod probe;
 pub mod quote;
+pub mod state;
 pub mod steps;
 
 use frame::Nonce;
@@ -13,10 +15,17 @@ use frame::Nonce;
 /// runs, because the shell reads the script itself from there. One compound command, so that a shell has read all
 /// of it before it runs any of it.
 fn script(nonce: &Nonce, body: &str) -> Vec<u8> {
+    format!("{} </dev/null\n", compound(nonce, &format!("{}{body}", files::FUNCTIONS))).into_bytes()
+}
+
+/// The same for a script whose standard input is its own to read.
+fn listening(nonce: &Nonce, body: &str) -> Vec<u8> {
+    format!("{}\n", compound(nonce, body)).into_bytes()
+}
+
+fn compound(nonce: &Nonce, body: &str) -> String {
     let n = nonce.as_str();
     format!(
-        "{{\nPATH=\"${{PATH:-/usr/bin:/bin}}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\"\nLC_ALL=C\nexport PATH LC_ALL\numask 022\nnl='\n'\nb() {{ printf '%s B %s\\n' {n} \"$1\"; }}\ne() {{ printf '\\n%s E %s %s\\n' {n} \"$1\" \"$2\"; }}\n{}{body}printf '%s Z\\n' {n}\n}} </dev/null\n",
-        files::FUNCTIONS
+        "{{\nPATH=\"${{PATH:-/usr/bin:/bin}}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\"\nLC_ALL=C\nexport PATH LC_ALL\numask 022\nnl='\n'\nb() {{ printf '%s B %s\\n' {n} \"$1\"; }}\ne() {{ printf '\\n%s E %s %s\\n' {n} \"$1\" \"$2\"; }}\n{body}printf '%s Z\\n' {n}\n}}"
     )
-    .into_bytes()
 }

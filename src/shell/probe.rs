@@ -45,6 +45,8 @@ pub enum Query {
     Tree,
     /// The first 1 MiB of one file.
     Contents,
+    /// The resources that are owed a refresh from an earlier run: an id a line. Takes no arguments.
+    Owed,
 }
 
 /// What a probe asks of one path.
@@ -101,7 +103,7 @@ impl ProbeScript {
                 ),
                 Query::Groups => Ok(()),
                 Query::Shadow => Ok(()),
-                Query::NftRuleset => Ok(()),
+                Query::NftRuleset | Query::Owed => Ok(()),
                 Query::Sysctl => writeln!(snippet, "sysctl -- {list} 2>/dev/null"),
                 Query::Tree => {
                     writeln!(snippet, "find {list} -xdev -exec stat -c '%f %u %g %U %G %n' {{}} + 2>/dev/null")
@@ -114,9 +116,15 @@ impl ProbeScript {
                 .push_str("if command -v getent >/dev/null; then getent group; else cat /etc/group; fi 2>/dev/null\n"),
             Query::Shadow => snippet.push_str("cat /etc/shadow 2>/dev/null\n"),
             Query::NftRuleset => snippet.push_str("nft -j list ruleset 2>/dev/null\n"),
+            Query::Owed => snippet.push_str(&owed(&super::state::StateDir::Usual)),
             _ => {}
         }
         self.asks.push(snippet);
+    }
+
+    /// As [`Query::Owed`], of a state directory elsewhere.
+    pub fn ask_owed(&mut self, state_dir: &super::state::StateDir) {
+        self.asks.push(owed(state_dir));
     }
 
     /// Asks about files: whether they are there, their attributes, digests, link targets, and the text of those
@@ -159,6 +167,10 @@ impl ProbeScript {
     pub fn into_text(self, nonce: &Nonce) -> Vec<u8> {
         super::script(nonce, &self.frames(0))
     }
+}
+
+fn owed(state_dir: &super::state::StateDir) -> String {
+    format!("{}cat \"$s\"/owed/* 2>/dev/null\n", state_dir.locate())
 }
 
 /// Arguments cut so that each command line fits; always at least one chunk.

@@ -1,0 +1,251 @@
+# Gates and frames. `x3` holds, once the change 3 has failed or was left out, the change that was the cause.
+gate() {
+  b "$1"
+  for i in $2; do
+    eval "v=\${x$i-}"
+    if [ -n "$v" ]; then leave "$1" "$2" "$v"; return 1; fi
+  done
+  for i in $3; do
+    eval "v=\${x$i-}"
+    if [ -n "$v" ]; then leave "$1" "$2" "$i"; return 1; fi
+  done
+  if [ -n "$4" ]; then
+    any=
+    for i in $4; do eval "v=\${x$i-}"; if [ -z "$v" ]; then any=1; fi; done
+    if [ -z "$any" ]; then e "$1" 253; return 1; fi
+  fi
+  printf 'begin %s\n' "$1" >>"$r/journal"
+  o=$r/out/$1
+  : >"$o"
+  new=
+}
+leave() {
+  for i in $2; do eval "x$i=\${x$i:-$3}"; done
+  printf 'left %s\n' "$1" >>"$r/journal"
+  printf %s "$3"
+  e "$1" 254
+}
+fin() {
+  f=$2
+  case $f in
+    253 | 254) printf 'exit status %s\n' "$f" >>"$o"; f=1 ;;
+    124) printf 'stopped after %s s, its deadline\n' "$4" >>"$o" ;;
+  esac
+  printf 'done %s %s\n' "$1" "$f" >>"$r/journal"
+  if [ -s "$o" ]; then tail -c 65536 "$o"; fi
+  e "$1" "$f"
+  if [ "$f" = 0 ]; then return 0; fi
+  for i in $3; do eval "x$i=$i"; done
+  for i in $new; do rm -f "$s/owed/$i"; done
+  return 1
+}
+owe() {
+  if [ -e "$s/owed/$1" ]; then return 0; fi
+  new="$new $1"
+  printf '%s\n' "$2" >"$s/owed/$1"
+}
+pay() { rm -f "$s/owed/$1"; }
+refuse() { printf '%s\n' "$1" >&2; return 1; }
+
+# The lock: a link whose target says who holds it, so that it is never there without an owner.
+birth() {
+  { read -r l <"/proc/$1/stat"; } 2>/dev/null || { printf -; return; }
+  l=${l##*) }
+  set -f
+  set -- $l
+  set +f
+  printf %s "${20:--}"
+}
+alive() {
+  set -f
+  set -- $1
+  set +f
+  [ "${3-}" = "$boot" ] && kill -0 "$1" 2>/dev/null && { [ "$2" = - ] || [ "$(birth "$1")" = "$2" ]; }
+}
+lock() {
+  me=$(exec sh -c 'echo "$PPID"')
+  { read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null || boot=-
+  mine="$me $(birth "$me") $boot $1"
+  for i in 1 2 3; do
+    held=
+    if why=$(ln -s "$mine" "$s/lock" 2>&1); then return 0; fi
+    held=$(readlink "$s/lock") || continue
+    if alive "$held"; then return 1; fi
+    # Of several that find it dead at once, the last to rename has it; each looks again once all have.
+    ln -s "$mine" "$s/lock.$me" && mv -fT "$s/lock.$me" "$s/lock" && sleep 1
+    held=$(readlink "$s/lock") || continue
+    if [ "$held" = "$mine" ]; then return 0; fi
+  done
+  return 1
+}
+unlock() { if [ "$(readlink "$s/lock")" = "$mine" ]; then rm -f "$s/lock"; fi; }
+prepare() {
+  case $(command -v printf) in
+    */*) echo 'this shell has no printf of its own, so contents would be seen in the process list'; return 1 ;;
+  esac
+  umask 077
+  mkdir -p "$s/runs/$1/kept" "$s/runs/$1/out" "$s/owed" "$s/incoming" && chmod 0700 "$s" || return
+  find "$s/incoming" -type f -mtime +1 -exec rm -f {} +
+  set -- "$s"/runs/*/
+  while [ $# -gt 20 ]; do rm -rf "$1"; shift; done
+  return 0
+}
+shrink='for f do tail -c 65536 "$f" >"$f.t" && cat "$f.t" >"$f"; rm -f "$f.t"; done'
+watch() {
+  while sleep 2 && kill -0 "$me"; do
+    find "$r/out" -type f -size +32768 -exec sh -c "$shrink" sh {} +
+  done
+}
+tidy() {
+  if [ -n "${watcher-}" ]; then kill "$watcher" 2>/dev/null; fi
+  find "$r/out" -type f -size 0 -exec rm -f {} + -o -type f -size +128 -exec sh -c "$shrink" sh {} + 2>/dev/null
+  unlock
+}
+
+# Copies of what was there.
+keep() {
+  k=$r/kept/$1
+  if [ -L "$k" ] || [ -e "$k" ]; then refuse "a copy for step $1 of this run is kept already" || return; fi
+  if [ -L "$2" ] || [ -e "$2" ]; then
+    cp -pPR -- "$2" "$k" || { rm -rf -- "$k"; return 1; }
+  else
+    : >"$k.absent"
+  fi
+}
+keep_attributes() {
+  k=$r/kept/$1
+  find "$2" -xdev ! -type l $3 -exec sh -c 'stat -c "%u %g %a" -- "$@" >>"$0.attributes" && printf "%s\000" "$@" >>"$0.names"' "$k" {} +
+}
+restore() {
+  k=$s/runs/$1/kept/$2
+  if [ -e "$k.names" ]; then
+    xargs -0 sh -c 'for f do
+      read -r u g m <&3 && chown -h -- "$u:$g" "$f" && chmod -- "0000$m" "$f" || exit 255
+    done' sh <"$k.names" 3<"$k.attributes"
+  elif [ -e "$k.absent" ]; then
+    rm -f -- "$3"
+  elif [ -L "$k" ] || [ -e "$k" ]; then
+    cp -pPR -- "$k" "$4" || { rm -rf -- "$4"; return 1; }
+    if [ -d "$3" ] && [ ! -L "$3" ]; then
+      if mounted "$3" || ! mv -fT -- "$3" "$4.old"; then rm -rf -- "$4"; return 1; fi
+    fi
+    rename "$4" "$3" && rm -rf -- "$4.old"
+  else
+    refuse "no copy of $3 was kept"
+  fi
+}
+rename() {
+  # The mv of busybox takes a link to a directory for the directory.
+  if [ -L "$2" ] && [ -d "$2" ] && [ ! -L "$1" ]; then
+    mv -fT -- "$1" "$2" 2>/dev/null || { rm -f -- "$2" && mv -fT -- "$1" "$2"; }
+  else
+    mv -fT -- "$1" "$2"
+  fi
+}
+
+# Files. `candidate` opens the new file as 9; nothing is ever written by a name that another could have put there.
+candidate() {
+  p=$1
+  t=$2
+  if [ -d "$p" ] && [ ! -L "$p" ]; then refuse "$p is a directory" || exit 1; fi
+  if [ ! -d "${p%/*}/" ]; then refuse "the directory ${p%/*} is not there" || exit 1; fi
+  umask 077
+  set -C
+  exec 9>"$t" || exit
+  set +C
+  trap 'rm -f -- "$t"' EXIT
+  trap 'exit 143' TERM INT
+}
+complete() {
+  exec 9>&-
+  sum=$(sha256sum <"$t") || exit
+  if [ "${sum%% *}" != "$4" ]; then refuse 'what was written is not what was sent' || exit 1; fi
+  sync -- "$t" 2>/dev/null
+  owner=$1 group=$2 mode=${3:-00644} fresh=1
+  if [ -f "$p" ] && [ ! -L "$p" ]; then
+    seen=$(stat -c '%u %g %a' -- "$p") || exit
+    given=$3
+    fresh=
+    set -- $seen
+    owner=${owner:-$1} group=${group:-$2} mode=${given:-0000$3}
+    if [ -e /sys/fs/selinux/enforce ]; then chcon --reference="$p" -- "$t" 2>/dev/null; fi
+  fi
+  attribute "$t" "$owner" "$group" "$mode" || exit
+}
+commit() {
+  rename "$t" "$p" || exit
+  trap - EXIT
+  if [ -n "$fresh" ] && [ -e /sys/fs/selinux/enforce ]; then restorecon -- "$p" 2>/dev/null; fi
+  return 0
+}
+attribute() {
+  if [ -n "$2$3" ]; then chown -h -- "$2${3:+:$3}" "$1" || return; fi
+  if [ -n "$4" ]; then chmod -- "$4" "$1"; fi
+}
+attribute_one() {
+  if [ -L "$1" ]; then refuse "$1 is a symlink"; else attribute "$@"; fi
+}
+attribute_all() {
+  if [ -n "$2" ]; then find "$1" -xdev ! -type l ! -user "$2" -exec chown -h -- "$2" {} + || return; fi
+  if [ -n "$3" ]; then find "$1" -xdev ! -type l ! -group "$3" -exec chown -h -- ":$3" {} + || return; fi
+  if [ -n "$4" ]; then
+    find "$1" -xdev -type f ! -perm "$4" \( -perm -100 -o -perm -010 -o -perm -001 \) -exec chmod -- "$4" {} + || return
+    find "$1" -xdev -type f ! -perm "$5" ! -perm -100 ! -perm -010 ! -perm -001 -exec chmod -- "$5" {} + || return
+    find "$1" -xdev -depth -type d ! -perm "$4" -exec chmod -- "$4" {} +
+  fi
+}
+make_directory() {
+  mode=$4
+  if [ ! -d "$1" ] || [ -L "$1" ]; then
+    ( umask 077; mkdir -- "$1" ) || return
+    mode=${4:-00755}
+    if [ -e /sys/fs/selinux/enforce ]; then restorecon -- "$1" 2>/dev/null; fi
+  fi
+  attribute "$1" "$2" "$3" "$mode"
+}
+link() {
+  ln -s -- "$2" "$3" && rename "$3" "$1" || { rm -f -- "$3"; return 1; }
+}
+mounted() {
+  [ -r /proc/self/mounts ] || return 1
+  while read -r _ m _; do
+    case $m in "$1" | "$1"/*) refuse "$m is a mount point"; return 0 ;; esac
+  done </proc/self/mounts
+  return 1
+}
+remove_all() {
+  if mounted "$1"; then return 1; fi
+  rm -rf -- "$1"
+}
+
+# Programs. `T` is the host's own way to set a deadline, where it has one.
+deadlines() {
+  if timeout -k 1 5 true 2>/dev/null; then T='timeout -k 10'; elif timeout 5 true 2>/dev/null; then T=timeout; else T=; fi
+}
+limited() {
+  n=$1
+  shift
+  if [ -n "$T" ]; then $T "$n" "$@"; return; fi
+  exec 3<&0
+  "$@" <&3 3<&- &
+  c=$!
+  ( sleep "$n"; kill "$c"; sleep 10; kill -9 "$c" ) >/dev/null 2>&1 3<&- &
+  w=$!
+  wait "$c"
+  n=$?
+  kill "$w" 2>/dev/null
+  return "$n"
+}
+as() {
+  if [ "$2" = "$(id -un)" ] || [ "$2" = "$(id -u)" ]; then
+    limited "$1" sh -c "$3"
+  elif [ "$(id -u)" != 0 ]; then
+    limited "$1" sudo -n -H -u "$2" -- sh -c "$3"
+  elif command -v su >/dev/null; then
+    limited "$1" su -s /bin/sh -c "$3" -- "$2"
+  elif command -v runuser >/dev/null; then
+    limited "$1" runuser -s /bin/sh -c "$3" -- "$2"
+  else
+    limited "$1" sudo -n -H -u "$2" -- sh -c "$3"
+  fi
+}

@@ -1,0 +1,235 @@
+//! The maker of scripts that carry out a plan's steps on one host.
+//!
+//! A script holds the host's lock, keeps what undo needs, says in a journal what it begins and what is done, and
+//! goes on to its end when nobody listens any more: output goes to files first, and from there to the connection.
+//! Each step is one frame, begun when the step begins. At the end the same script probes once more, so that
+//! applying and verifying cost one round trip.
+
+mod step;
+#[cfg(test)]
+mod tests;
+
+use super::body::{Body, Bytes};
+use super::frame::Nonce;
+use super::probe::ProbeScript;
+use super::quote::word;
+use super::state::{RunName, StateDir};
+use super::steps::Step;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// The status of a step that was left out because a change it serves, or one that this comes after, has failed or
+/// was left out. The frame's body is that change's index in decimal.
+pub const SKIPPED: u8 = 254;
+/// The status of a refresh's step where none of the changes it listens to was applied.
+pub const NOT_DUE: u8 = 253;
+/// The status of a step that was stopped at its deadline, where the host can tell.
+pub const TIMED_OUT: u8 = 124;
+/// The status of the start frame where another apply holds the lock; the body is read by [`LockOwner::parse`].
+/// Nothing was run.
+pub const LOCKED: u8 = 252;
+/// The status of the start frame where the state directory cannot be made; the body says why. Nothing was run.
+pub const NO_STATE: u8 = 251;
+
+/// Contents larger than this do not travel in the script; see [`ApplyPlan::ahead`]. In bytes.
+pub const INLINE: u64 = 256 * 1024;
+
+const FUNCTIONS: &str = include_str!("functions.sh");
+
+/// One host's part of a plan, or of a wave of it.
+#[derive(Clone, Debug)]
+pub struct ApplyPlan {
+    pub run: RunName,
+    /// Who applies, for whoever finds the lock held.
+    pub owner: String,
+    /// The slot of the start frame: status 0, [`LOCKED`] or [`NO_STATE`].
+    pub start_slot: u32,
+    pub changes: Vec<ApplyChange>,
+    /// In the order they run.
+    pub steps: Vec<ApplyStep>,
+    /// For a program that has no deadline of its own.
+    pub step_deadline: Duration,
+    pub state_dir: StateDir,
+}
+
+/// A change, by its index in [`ApplyPlan::changes`].
+#[derive(Clone, Debug, Default)]
+pub struct ApplyChange {
+    /// The changes it comes after: each must have been applied.
+    pub needs: Vec<usize>,
+}
+
+/// One step of a script. It runs where none of the changes it serves has failed or was left out, and all that
+/// those need were applied. Where it fails, those have failed.
+#[derive(Clone, Debug)]
+pub struct ApplyStep {
+    /// The number of its frame, which no other step of the same run has. A body is the end of what the step said, 64 KiB at most.
+    pub slot: u32,
+    pub act: Act,
+    /// Indices of changes.
+    pub serves: Vec<usize>,
+    /// Of a refresh: it runs only where one of these changes was applied. Empty for any other step.
+    pub only_if_changed: Vec<usize>,
+    /// A copy of what is there is kept first.
+    pub keep: bool,
+    /// Ids of resources that are owed a refresh from this step on.
+    pub owes: Vec<String>,
+    /// Ids of resources whose owed refresh is paid once this step is done.
+    pub pays: Vec<String>,
+}
+
+impl ApplyStep {
+    /// A step that is neither a refresh nor owes one.
+    pub fn new(slot: u32, act: Act, serves: Vec<usize>, keep: bool) -> Self {
+        Self { slot, act, serves, only_if_changed: vec![], keep, owes: vec![], pays: vec![] }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub enum Act {
+    Step(Step),
+    /// Puts back what was kept before the step in `slot` of an earlier run.
+    Restore {
+        run: RunName,
+        slot: u32,
+        path: String,
+    },
+}
+
+impl ApplyPlan {
+    /// The contents to be on the host before the script runs, each to be fed to [`receive`].
+    pub fn ahead(&self) -> Vec<&Body> {
+        let mut seen = BTreeSet::new();
+        let bodies = self.steps.iter().filter_map(|s| body(&s.act));
+        bodies.filter(|b| !inline(b) && seen.insert(&b.digest)).collect()
+    }
+
+    /// The changes with steps of their own that `serves` come after: one without is applied as soon as those it
+    /// needs are.
+    fn needs(&self, serves: &[usize], with_steps: &BTreeSet<usize>) -> BTreeSet<usize> {
+        let mut found = BTreeSet::new();
+        let mut looked = BTreeSet::new();
+        let mut open: Vec<usize> = serves.to_vec();
+        while let Some(change) = open.pop() {
+            for &need in self.changes.get(change).map_or(&[][..], |c| &c.needs) {
+                if with_steps.contains(&need) {
+                    found.insert(need);
+                } else if looked.insert(need) {
+                    open.push(need);
+                }
+            }
+        }
+        for own in serves {
+            found.remove(own);
+        }
+        found
+    }
+}
+
+fn body(act: &Act) -> Option<&Body> {
+    match act {
+        Act::Step(Step::ReplaceFile { body, .. }) => Some(body),
+        Act::Step(Step::Run(command)) => command.stdin.as_ref(),
+        _ => None,
+    }
+}
+
+fn inline(body: &Body) -> bool {
+    body.size <= INLINE && matches!(body.bytes, Bytes::Held(_))
+}
+
+/// The whole script: start frame, a frame a step, and `verify`'s frames from `first_verify_slot`.
+pub fn script(plan: &ApplyPlan, verify: &ProbeScript, first_verify_slot: u32, nonce: &Nonce) -> Vec<u8> {
+    // A subshell, for the connection's own shell is to keep neither functions nor traps. HUP stays ignored in what
+    // it runs; PIPE is caught, which programs do not inherit.
+    let mut out = format!("(\n{}trap '' HUP\ntrap : PIPE\n", functions());
+    out.push_str(&plan.state_dir.locate());
+    let (run, start) = (plan.run.as_str(), plan.start_slot);
+    let owner: String = plan.owner.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
+    let _ = write!(
+        out,
+        "b {start}\nif ! why=$(prepare {run} 2>&1); then printf %s \"$why\"; e {start} {NO_STATE}; exit 0; fi\n\
+         if ! lock {}; then\n\
+         if [ -n \"$held\" ]; then printf %s \"$held\"; e {start} {LOCKED}; else printf %s \"$why\"; e {start} {NO_STATE}; fi\n\
+         exit 0\nfi\n\
+         r=$s/runs/{run}\ntrap tidy EXIT\ntrap 'exit 143' INT TERM\n",
+        word(&format!("{run} {owner}"))
+    );
+    if plan.steps.iter().any(|s| matches!(s.act, Act::Step(Step::Run(_) | Step::ReplaceFile { .. }))) {
+        out.push_str("deadlines\nwatch >/dev/null 2>&1 &\nwatcher=$!\n");
+    }
+    let _ = writeln!(out, "e {start} 0");
+    let with_steps = plan.steps.iter().flat_map(|s| s.serves.iter().copied()).collect();
+    for step in &plan.steps {
+        one(&mut out, plan, step, &with_steps);
+    }
+    for digest in plan.ahead().iter().map(|b| b.digest.as_str()) {
+        let _ = writeln!(out, "rm -f \"$s/incoming/{digest}\"");
+    }
+    out.push_str(&verify.frames(first_verify_slot));
+    out.push_str("printf 'end\\n' >>\"$r/journal\"\nexit 0\n)\n");
+    super::script(nonce, &out)
+}
+
+/// A script that takes one body from its standard input, for a connection's `feed`. Its one frame is `slot`:
+/// status 0 once the host has all of it; else the body of the frame says why not.
+pub fn receive(body: &Body, state_dir: &StateDir, slot: u32, nonce: &Nonce) -> Vec<u8> {
+    let digest = body.digest.as_str();
+    let text = format!(
+        "b {slot}\n(\n{}umask 077\nmkdir -p \"$s/incoming\" && chmod 0700 \"$s\" || exit\nt=$s/incoming/{digest}.$$\n\
+         trap 'rm -f \"$t\"' EXIT\ncat >\"$t\" || exit\nsum=$(sha256sum <\"$t\") || exit\n\
+         if [ \"${{sum%% *}}\" != {digest} ]; then echo 'what came is not what was sent'; exit 1; fi\n\
+         mv -f \"$t\" \"$s/incoming/{digest}\"\n) 2>&1\ne {slot} $?\n",
+        state_dir.locate()
+    );
+    super::listening(nonce, &text)
+}
+
+/// Without the comments, which are for who reads the source.
+fn functions() -> String {
+    FUNCTIONS.lines().filter(|l| !l.trim_start().starts_with('#') && !l.is_empty()).map(|l| format!("{l}\n")).collect()
+}
+
+fn one(out: &mut String, plan: &ApplyPlan, step: &ApplyStep, with_steps: &BTreeSet<usize>) {
+    let slot = step.slot;
+    let list = |of: &mut dyn Iterator<Item = usize>| of.map(|n| n.to_string()).collect::<Vec<_>>().join(" ");
+    let serves = list(&mut step.serves.iter().copied());
+    let needs = list(&mut plan.needs(&step.serves, with_steps).into_iter());
+    let changed = list(&mut step.only_if_changed.iter().copied());
+    let name = |id: &String| super::body::Digest::of(id.as_bytes()).as_str().to_owned();
+    let _ = write!(out, "if gate {slot} '{serves}' '{needs}' '{changed}'; then\n{{ ");
+    for id in &step.owes {
+        // What NUL cannot be in: ids are shown escaped.
+        let _ = write!(out, "owe {} {} && ", name(id), word(&id.replace('\0', "")));
+    }
+    let deadline = step::seconds(step::deadline(&step.act).unwrap_or(plan.step_deadline));
+    let _ = writeln!(out, "(\n{}); }} >>\"$o\" 2>&1", step::text(plan, step));
+    let paid: String = step.pays.iter().map(|id| format!("pay {}; ", name(id))).collect();
+    let _ = writeln!(out, "if fin {slot} $? '{serves}' {deadline}; then {paid}:; fi\nfi");
+}
+
+/// Who holds a host's lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockOwner {
+    pub pid: u32,
+    pub run: String,
+    /// As [`ApplyPlan::owner`] had it.
+    pub owner: String,
+}
+
+impl LockOwner {
+    /// From the body of a start frame whose status is [`LOCKED`].
+    pub fn parse(body: &[u8]) -> Option<Self> {
+        let text = String::from_utf8_lossy(body);
+        let mut fields = text.splitn(5, ' ');
+        let pid = fields.next()?.parse().ok()?;
+        let (_birth, _boot) = (fields.next()?, fields.next()?);
+        Some(Self { pid, run: fields.next()?.to_owned(), owner: fields.next()?.trim_end().to_owned() })
+    }
+}
+
+/// The change that a skipped step waited for, from its frame's body.
+pub fn waited_for(body: &[u8]) -> Option<usize> {
+    std::str::from_utf8(body).ok()?.trim().parse().ok()
+}

@@ -1,0 +1,223 @@
+//! One step as the text of a subshell.
+
+use super::{Act, ApplyPlan, ApplyStep, inline};
+use crate::shell::body::Body;
+use crate::shell::quote::{printf_format, word, words};
+use crate::shell::steps::{Attributes, Command, Step};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// Bytes of contents in one `printf`. Escaped it is four times as long at most.
+const PIECE: usize = 8 * 1024;
+
+/// What is never removed, nor changed with all that is below it.
+const SYSTEM: &[&str] = &[
+    "bin",
+    "boot",
+    "dev",
+    "etc",
+    "lib",
+    "lib32",
+    "lib64",
+    "libx32",
+    "proc",
+    "run",
+    "sbin",
+    "sys",
+    "usr",
+    "usr/bin",
+    "usr/lib",
+    "usr/lib64",
+    "usr/local",
+    "usr/sbin",
+    "usr/share",
+    "var",
+    "var/lib",
+    "var/log",
+];
+
+/// What is never removed.
+const TOP: &[&str] = &["home", "media", "mnt", "opt", "root", "srv", "tmp", "var/cache", "var/spool", "var/tmp"];
+
+pub(super) fn deadline(act: &Act) -> Option<Duration> {
+    match act {
+        Act::Step(Step::Run(command)) => command.deadline,
+        _ => None,
+    }
+}
+
+/// Whole seconds, one at the least.
+pub(super) fn seconds(deadline: Duration) -> u64 {
+    (deadline.as_secs() + u64::from(deadline.subsec_nanos() > 0)).max(1)
+}
+
+/// Lines of `sh` that end with the step's status.
+pub(super) fn text(plan: &ApplyPlan, step: &ApplyStep) -> String {
+    if let Err(why) = sound(&step.act) {
+        return format!("refuse {}\n", word(&why));
+    }
+    let slot = step.slot;
+    let mut out = String::new();
+    if step.keep {
+        match &step.act {
+            Act::Step(Step::SetAttributes { path, recurse, .. }) => {
+                let prune = if *recurse { "''" } else { "-prune" };
+                let _ = writeln!(out, "keep_attributes {slot} {} {prune} || exit", word(path));
+            }
+            act => {
+                if let Some(path) = path(act) {
+                    let _ = writeln!(out, "keep {slot} {} || exit", word(path));
+                }
+            }
+        }
+    }
+    let limit = seconds(deadline(&step.act).unwrap_or(plan.step_deadline));
+    let _ = match &step.act {
+        Act::Step(Step::Run(command)) => write!(out, "{}", run(command, limit)),
+        Act::Step(Step::ReplaceFile { path, body, attributes, validate }) => {
+            let beside = beside(path, plan, slot);
+            let _ = writeln!(out, "candidate {} {}", word(path), word(&beside));
+            let _ = writeln!(out, "{{ {}; }} >&9 || exit", contents(body));
+            let _ = writeln!(out, "complete {} {}", attribute_words(attributes), body.digest.as_str());
+            if let Some(command) = validate {
+                // The path stands where a word of the command stands; it is quoted as one.
+                let command = command.replace("%s", &word(&beside));
+                let _ = writeln!(
+                    out,
+                    "limited {limit} sh -c {} || refuse 'its validation refuses the new contents' || exit",
+                    word(&command)
+                );
+            }
+            writeln!(out, "commit")
+        }
+        Act::Step(Step::MakeDirectory { path, attributes }) => {
+            writeln!(out, "make_directory {} {}", word(path), attribute_words(attributes))
+        }
+        Act::Step(Step::SetAttributes { path, attributes, recurse: false }) => {
+            writeln!(out, "attribute_one {} {}", word(path), attribute_words(attributes))
+        }
+        Act::Step(Step::SetAttributes { path, attributes, recurse: true }) => {
+            let of_files = attributes.mode.map_or("''".to_owned(), |m| format!("{:05o}", m & !0o111));
+            writeln!(out, "attribute_all {} {} {of_files}", word(path), attribute_words(attributes))
+        }
+        Act::Step(Step::Symlink { path, target }) => {
+            writeln!(out, "link {} {} {}", word(path), word(target), word(&beside(path, plan, slot)))
+        }
+        Act::Step(Step::Remove { path, recurse: false }) => writeln!(out, "rm -f -- {}", word(path)),
+        Act::Step(Step::Remove { path, recurse: true }) => writeln!(out, "remove_all {}", word(path)),
+        Act::Restore { run, slot: of, path } => {
+            writeln!(out, "restore {run} {of} {} {}", word(path), word(&beside(path, plan, slot)))
+        }
+    };
+    out
+}
+
+fn path(act: &Act) -> Option<&str> {
+    match act {
+        Act::Step(Step::Run(_)) => None,
+        Act::Step(
+            Step::ReplaceFile { path, .. }
+            | Step::MakeDirectory { path, .. }
+            | Step::SetAttributes { path, .. }
+            | Step::Symlink { path, .. }
+            | Step::Remove { path, .. },
+        )
+        | Act::Restore { path, .. } => Some(path),
+    }
+}
+
+/// What a type's own checks let through all the same must not reach a host.
+fn sound(act: &Act) -> Result<(), String> {
+    if let Some(path) = path(act) {
+        let parts: Vec<_> = path.split('/').filter(|p| !p.is_empty() && *p != ".").collect();
+        if !path.starts_with('/') || path.ends_with('/') || parts.is_empty() || parts.contains(&"..") {
+            return Err(format!("{} is no path that is changed", path.escape_debug()));
+        }
+        let plain = parts.join("/");
+        let system = SYSTEM.contains(&plain.as_str());
+        let refused = match act {
+            Act::Step(Step::Remove { recurse: true, .. }) => system || TOP.contains(&plain.as_str()),
+            Act::Step(Step::SetAttributes { recurse: true, .. }) => system,
+            _ => false,
+        };
+        if refused {
+            return Err(format!("/{plain} belongs to the system: it is not changed with all that is in it"));
+        }
+    }
+    let nul = |text: &str| text.contains('\0');
+    let of = |a: &Attributes| [&a.owner, &a.group].into_iter().flatten().any(|t| nul(t));
+    let holds = path(act).is_some_and(nul)
+        || match act {
+            Act::Step(Step::Run(c)) => {
+                c.argv.iter().any(|a| nul(a))
+                    || c.env.iter().any(|(k, v)| nul(k) || nul(v))
+                    || [&c.cwd, &c.user].into_iter().flatten().any(|t| nul(t))
+            }
+            Act::Step(Step::ReplaceFile { attributes, validate, .. }) => {
+                of(attributes) || validate.as_deref().is_some_and(nul)
+            }
+            Act::Step(Step::MakeDirectory { attributes, .. } | Step::SetAttributes { attributes, .. }) => {
+                of(attributes)
+            }
+            Act::Step(Step::Symlink { target, .. }) => nul(target) || target.is_empty(),
+            Act::Step(Step::Remove { .. }) | Act::Restore { .. } => false,
+        };
+    match act {
+        _ if holds => Err("it holds a NUL, which no program takes".into()),
+        Act::Step(Step::Run(c)) if c.argv.is_empty() => Err("there is no program to run".into()),
+        Act::Step(Step::Run(c)) if c.env.iter().any(|(k, _)| k.is_empty() || k.contains('=')) => {
+            Err("an environment variable has a name that cannot be".into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A name in the same directory, which only this step has.
+fn beside(path: &str, plan: &ApplyPlan, slot: u32) -> String {
+    let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+    // A name has 255 bytes at most.
+    let mut end = name.len().min(120);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{parent}/.{}.{}-{slot}.trueup", &name[..end], plan.run)
+}
+
+/// Owner, group and mode as three words. Five digits: with four, coreutils leaves a directory's set-id bits.
+fn attribute_words(attributes: &Attributes) -> String {
+    let text = |t: &Option<String>| word(t.as_deref().unwrap_or_default());
+    let mode = attributes.mode.map_or("''".to_owned(), |m| format!("{m:05o}"));
+    format!("{} {} {mode}", text(&attributes.owner), text(&attributes.group))
+}
+
+/// Commands that print a body.
+fn contents(body: &Body) -> String {
+    match body.held_bytes() {
+        Some([]) => ":".to_owned(),
+        Some(bytes) if inline(body) => {
+            let pieces: Vec<_> = bytes.chunks(PIECE).map(|p| format!("printf {}", printf_format(p))).collect();
+            pieces.join(" && ")
+        }
+        _ => format!("cat -- \"$s/incoming/{}\"", body.digest.as_str()),
+    }
+}
+
+fn run(command: &Command, limit: u64) -> String {
+    // Always by a program that looks it up: a name alone might be one of the shell's own words or functions.
+    let mut call = vec!["env".to_owned(), "--".to_owned()];
+    call.extend(command.env.iter().map(|(name, value)| format!("{name}={value}")));
+    if command.argv.first().is_some_and(|program| program.contains('=')) {
+        call.extend(["sh", "-c", "exec \"$0\" \"$@\""].map(str::to_owned));
+    }
+    call.extend(command.argv.iter().cloned());
+    let cd = command.cwd.as_ref().map_or(String::new(), |d| format!("cd -- {} && ", word(d)));
+    let runs = match &command.user {
+        Some(user) => format!("as {limit} {} {}", word(user), word(&format!("{cd}exec {}", words(&call)))),
+        None => format!("{cd}limited {limit} {}", words(&call)),
+    };
+    match &command.stdin {
+        Some(body) if inline(body) => format!("{{ {}; }} | {{ {runs}; }}\n", contents(body)),
+        Some(body) => format!("{{ {runs}; }} <\"$s/incoming/{}\"\n", body.digest.as_str()),
+        None => format!("{runs}\n"),
+    }
+}

@@ -1,0 +1,135 @@
+mod files;
+mod flow;
+
+use super::*;
+use crate::shell::frame::{Frame, FrameParser};
+use crate::shell::steps::{Attributes, Command};
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+const SHELLS: [&[&str]; 3] = [&["dash"], &["bash"], &["busybox", "sh"]];
+const START: u32 = 1000;
+const VERIFY: u32 = 2000;
+
+fn nonce() -> Nonce {
+    Nonce::new([9; 16])
+}
+
+/// A host that is a directory.
+struct Host {
+    root: tempfile::TempDir,
+    shell: &'static [&'static str],
+}
+
+impl Host {
+    fn each(test: impl Fn(&Host)) {
+        for shell in SHELLS {
+            let host = Host { root: tempfile::tempdir().unwrap(), shell };
+            fs::create_dir(host.root.path().join("d")).unwrap();
+            test(&host);
+        }
+    }
+
+    fn at(&self, name: &str) -> String {
+        format!("{}/d/{name}", self.root.path().display())
+    }
+
+    fn state(&self) -> PathBuf {
+        self.root.path().join("state")
+    }
+
+    fn plan(&self, run: &str, steps: Vec<ApplyStep>) -> ApplyPlan {
+        let count = steps.iter().flat_map(|s| s.serves.iter()).max().map_or(0, |n| n + 1);
+        ApplyPlan {
+            run: RunName::parse(run).unwrap(),
+            owner: "someone@their desk *".into(),
+            start_slot: START,
+            changes: vec![ApplyChange::default(); count],
+            steps,
+            step_deadline: Duration::from_secs(20),
+            state_dir: StateDir::At(self.state().to_str().unwrap().to_owned()),
+        }
+    }
+
+    fn sh(&self, text: &[u8]) -> Vec<Frame> {
+        let mut child = std::process::Command::new(self.shell[0])
+            .args(&self.shell[1..])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), text).unwrap();
+        let out = child.wait_with_output().unwrap().stdout;
+        let mut frames: Vec<Frame> = vec![];
+        let mut parser = FrameParser::new(&nonce(), Default::default());
+        parser.push(&out, &mut frames).unwrap();
+        assert!(parser.is_finished(), "{:?} {}", self.shell, String::from_utf8_lossy(&out));
+        frames
+    }
+
+    fn apply(&self, plan: &ApplyPlan) -> Vec<Frame> {
+        let mut verify = ProbeScript::default();
+        verify.ask_owed(&plan.state_dir);
+        let frames = self.sh(&script(plan, &verify, VERIFY, &nonce()));
+        assert!(!self.leftovers(), "{:?}: a temporary file is left", self.shell);
+        frames
+    }
+
+    /// Whether anything but what was meant lies about.
+    fn leftovers(&self) -> bool {
+        let of = |dir: &Path| {
+            fs::read_dir(dir).unwrap().any(|e| e.unwrap().file_name().to_string_lossy().ends_with(".trueup"))
+        };
+        of(&self.root.path().join("d"))
+    }
+
+    fn run(&self, steps: Vec<ApplyStep>) -> Vec<Frame> {
+        self.apply(&self.plan("r1", steps))
+    }
+
+    /// In a run of its own, the state being new.
+    fn one(&self, step: Step) -> Frame {
+        let _ = fs::remove_dir_all(self.state());
+        let frames = self.run(vec![ApplyStep::new(0, Act::Step(step), vec![0], true)]);
+        frames.into_iter().find(|f| f.slot == 0).unwrap_or_else(|| panic!("{:?}: no frame", self.shell))
+    }
+}
+
+fn said(frame: &Frame) -> String {
+    String::from_utf8_lossy(&frame.body).into_owned()
+}
+
+fn status(frames: &[Frame], slot: u32) -> u8 {
+    frames.iter().find(|f| f.slot == slot).map(|f| f.status).unwrap()
+}
+
+fn sh(text: &str) -> Step {
+    Step::Run(Command::new(["sh", "-c", text]))
+}
+
+fn step(slot: u32, serves: usize, step: Step) -> ApplyStep {
+    ApplyStep::new(slot, Act::Step(step), vec![serves], false)
+}
+
+fn file(path: &str, body: &[u8]) -> Step {
+    file_with(path, body, Attributes::default(), None)
+}
+
+fn file_with(path: &str, body: &[u8], attributes: Attributes, validate: Option<&str>) -> Step {
+    Step::ReplaceFile {
+        path: path.to_owned(),
+        body: Body::held(body.to_vec(), false),
+        attributes,
+        validate: validate.map(str::to_owned),
+    }
+}
+
+fn mode(mode: u32) -> Attributes {
+    Attributes { mode: Some(mode), ..Attributes::default() }
+}
+
+fn mode_of(path: &str) -> u32 {
+    fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
+}

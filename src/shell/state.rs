@@ -1,0 +1,71 @@
+//! What trueup keeps on a host: `/var/lib/trueup` for root, else below the user's `XDG_STATE_HOME`.
+//!
+//! ```text
+//! lock               a symlink whose target names the owner: pid, its start time, boot id, run, who
+//! owed/SHA256        a refresh that is owed: the resource's id and a line break
+//! incoming/SHA256    contents that came ahead of the script that places them
+//! runs/RUN/journal   `begin SLOT`, `done SLOT STATUS`, `left SLOT` a line, and `end`
+//! runs/RUN/out/SLOT  the end of what a step said
+//! runs/RUN/kept/SLOT what was there before a step; `SLOT.absent` where nothing was, `SLOT.attributes` (`uid gid mode`
+//!                    a line) with `SLOT.names` (NUL after each) where only attributes were changed
+//! ```
+
+use super::quote::word;
+use std::fmt;
+
+/// Names one apply: letters, digits, `.`, `_` and `-`, at most 64 of them. Names sort by time, for the oldest
+/// runs are forgotten first.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+pub struct RunName(String);
+
+impl RunName {
+    /// `None` for what is no such name.
+    pub fn parse(text: &str) -> Option<Self> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        let sound = (1..=64).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with(['.', '-']);
+        sound.then(|| Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RunName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where the state is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum StateDir {
+    /// By who the user is.
+    #[default]
+    Usual,
+    /// At this path.
+    At(String),
+}
+
+impl StateDir {
+    /// A line that sets the shell's variable `s` to it.
+    pub(super) fn locate(&self) -> String {
+        match self {
+            Self::At(path) => format!("s={}\n", word(path)),
+            Self::Usual => "if [ \"$(id -u)\" = 0 ]; then s=/var/lib/trueup; else s=${XDG_STATE_HOME:-$HOME/.local/state}/trueup; fi\n".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_name_is_a_file_name() {
+        for wrong in ["", "..", "-a", "a/b", "a b", "a\n", "ü", &"x".repeat(65)] {
+            assert_eq!(RunName::parse(wrong), None, "{wrong:?}");
+        }
+        assert!(RunName::parse("2024-05-01T10.00.00-3f2a").is_some());
+    }
+}
