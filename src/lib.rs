@@ -1,9 +1,11 @@
 //! trueup: brings a fleet into line with what was written down.
 
 pub mod catalog;
+pub mod engine;
 pub mod facts;
 pub mod language;
 pub mod plan;
+pub mod report;
 pub mod resources;
 pub mod shell;
 pub mod transport;

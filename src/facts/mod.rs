@@ -1,5 +1,7 @@
 //! What a host is: gathered by a script of plain `sh`, read into types.
 
+pub mod parse;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +30,8 @@ pub struct Facts {
     /// Whether the host says that it wants a reboot.
     pub reboot_required: bool,
     pub os: Os,
+    /// Who the connection runs as.
+    pub user: User,
     /// How packages are managed.
     pub package_manager: PackageManager,
     /// How services are managed.
@@ -125,4 +129,56 @@ pub struct Tools {
     pub timeout: bool,
     pub useradd: bool,
     pub visudo: bool,
+}
+
+/// A user of the host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct User {
+    pub name: String,
+    pub uid: u32,
+}
+
+impl Facts {
+    /// Those of a plain Debian host, for checking what is written without a host at hand.
+    pub fn sample() -> Self {
+        let text = |s: &str| s.to_owned();
+        Self {
+            hostname: text("sample"),
+            fqdn: text("sample.example"),
+            arch: text("x86_64"),
+            kernel: text("6.1.0"),
+            cpus: 2,
+            memory_mb: 4096,
+            uptime_s: 3600,
+            virtualization: text("none"),
+            boot_id: text("00000000-0000-0000-0000-000000000000"),
+            reboot_required: false,
+            os: Os {
+                id: text("debian"),
+                version: text("12"),
+                codename: text("bookworm"),
+                family: text("debian"),
+                name: text("Debian GNU/Linux 12 (bookworm)"),
+            },
+            user: User { name: text("root"), uid: 0 },
+            package_manager: PackageManager::Apt,
+            init_system: InitSystem::Systemd,
+            network: Network {
+                default_interface: Some(text("eth0")),
+                default_ipv4: Some(text("192.0.2.10")),
+                interfaces: vec![Interface {
+                    name: text("eth0"),
+                    mac: Some(text("00:00:5e:00:53:01")),
+                    up: true,
+                    ipv4: vec![text("192.0.2.10/24")],
+                    ipv6: vec![],
+                }],
+            },
+            mounts: vec![],
+            ssh_connection: None,
+            tools: Tools { gzip: true, nft: true, timeout: true, useradd: true, visudo: true },
+            custom: serde_json::Map::new(),
+        }
+    }
 }

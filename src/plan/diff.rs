@@ -7,7 +7,7 @@ use crate::catalog::id::ResourceId;
 use crate::resources::batch::Observed;
 use crate::resources::difference::{Action, Ahead, Difference, Shown};
 use crate::shell::frame::Frame;
-use crate::shell::probe::{Answers, ProbeScript};
+use crate::shell::probe::{Answers, ProbeScript, Query};
 use crate::shell::steps::{PlannedStep, Steps, Undo};
 use std::collections::{BTreeSet, HashMap};
 
@@ -16,11 +16,18 @@ pub struct CatalogProbe {
     pub script: ProbeScript,
     /// The numbers in each batch that are asked about.
     which: Vec<Vec<usize>>,
+    asks_owed: bool,
 }
 
-/// Asks about every selected resource.
+/// Asks about every selected resource, and what refreshes the host is owed.
 pub fn probe(catalog: &Catalog) -> CatalogProbe {
-    probe_of(catalog, catalog.resources.iter().enumerate().filter(|(_, r)| r.selected).map(|(n, _)| n))
+    let selected = catalog.resources.iter().enumerate().filter(|(_, r)| r.selected).map(|(n, _)| n);
+    let mut probe = probe_of(catalog, selected);
+    if !probe.script.is_empty() {
+        probe.script.ask(Query::Owed, [""; 0]);
+        probe.asks_owed = true;
+    }
+    probe
 }
 
 /// Asks about those resources, by their numbers in the catalog.
@@ -39,27 +46,34 @@ pub fn probe_of(catalog: &Catalog, resources: impl Iterator<Item = usize>) -> Ca
             batch.probe(list, &catalog.facts, &mut script);
         }
     }
-    CatalogProbe { script, which }
+    CatalogProbe { script, which, asks_owed: false }
 }
 
-/// What was seen, by batch.
-pub struct Seen<'a>(Vec<Box<dyn Observed + 'a>>);
+/// What was seen.
+pub struct Seen<'a> {
+    batches: Vec<Box<dyn Observed + 'a>>,
+    /// Resources that an earlier run left without a refresh.
+    owed: Vec<String>,
+}
 
 /// Reads a probe's answers, whose slots count from `first`.
 pub fn observe<'a>(catalog: &'a Catalog, probe: &CatalogProbe, frames: Vec<Frame>, first: u32) -> Seen<'a> {
     let mut answers = Answers::new(frames, first, probe.script.len());
     let batches = catalog.batches.iter().zip(&probe.which);
-    Seen(
-        batches
-            .map(|(batch, which)| {
-                if which.is_empty() {
-                    // No question was asked for it, so it must not take an answer.
-                    return batch.observe(&[], &catalog.facts, &mut Answers::new(vec![], 0, 0));
-                }
-                batch.observe(which, &catalog.facts, &mut answers)
-            })
-            .collect(),
-    )
+    let batches = batches
+        .map(|(batch, which)| {
+            if which.is_empty() {
+                // No question was asked for it, so it must not take an answer.
+                return batch.observe(&[], &catalog.facts, &mut Answers::new(vec![], 0, 0));
+            }
+            batch.observe(which, &catalog.facts, &mut answers)
+        })
+        .collect();
+    let owed = match probe.asks_owed.then(|| answers.text()) {
+        Some(Ok(text)) => text.lines().map(str::to_owned).collect(),
+        _ => vec![],
+    };
+    Seen { batches, owed }
 }
 
 /// The differences that are left on resources that were changed: empty, if applying brought what it promised.
@@ -71,7 +85,7 @@ pub fn still_different(
     resources
         .filter_map(|n| {
             let resource = catalog.resources.get(n)?;
-            match seen.0.get(resource.batch)?.diff(resource.index, &Ahead::default()) {
+            match seen.batches.get(resource.batch)?.diff(resource.index, &Ahead::default()) {
                 Ok(None) => None,
                 Ok(Some(difference)) => Some((n, Ok(difference))),
                 Err(reason) => Some((n, Err(reason.to_string()))),
@@ -88,8 +102,8 @@ enum Judged {
     Unjudged(ResourceId),
 }
 
-/// Makes a host's plan. `owed` are refreshes that an earlier run left undone.
-pub fn plan(catalog: &Catalog, seen: &Seen<'_>, guards: Vec<String>, owed: &[String]) -> HostPlan {
+/// Makes a host's plan. `guards` are the foreign commands that the probe ran.
+pub fn plan(catalog: &Catalog, seen: &Seen<'_>, guards: Vec<String>) -> HostPlan {
     let mut draft = Draft {
         plan: HostPlan {
             host: catalog.host.clone(),
@@ -106,7 +120,7 @@ pub fn plan(catalog: &Catalog, seen: &Seen<'_>, guards: Vec<String>, owed: &[Str
         needs: HashMap::with_capacity(catalog.resources.len()),
     };
     for &n in &catalog.order {
-        draft.judge(catalog, seen, n, owed);
+        draft.judge(catalog, seen, n);
     }
     draft.finish(catalog, seen)
 }
@@ -121,7 +135,7 @@ struct Draft {
 }
 
 impl Draft {
-    fn judge(&mut self, catalog: &Catalog, seen: &Seen<'_>, n: usize, owed: &[String]) {
+    fn judge(&mut self, catalog: &Catalog, seen: &Seen<'_>, n: usize) {
         let Some(resource) = catalog.resources.get(n).filter(|r| r.selected) else { return };
         let before = catalog.graph.before(n);
         let mut needs = BTreeSet::new();
@@ -142,7 +156,7 @@ impl Draft {
                 None => {}
             }
         }
-        let Some(observed) = seen.0.get(resource.batch) else { return };
+        let Some(observed) = seen.batches.get(resource.batch) else { return };
         let difference = match observed.diff(resource.index, &Ahead::new(&self.ahead)) {
             Ok(difference) => difference,
             Err(reason) => {
@@ -160,7 +174,7 @@ impl Draft {
                 _ => None,
             })
             .collect();
-        let is_owed = owed.iter().any(|o| *o == resource.id.to_string());
+        let is_owed = seen.owed.iter().any(|o| *o == resource.id.to_string());
         let difference = match difference {
             Some(difference) => Some(difference),
             None if is_owed => {
@@ -216,7 +230,7 @@ impl Draft {
                 .filter(|(_, c)| c.difference.action != Action::Refresh)
                 .filter_map(|(_, c)| Some((place(c)?.1, &c.difference)))
                 .collect();
-            let observed = members.first().and_then(|(_, c)| seen.0.get(place(c)?.0));
+            let observed = members.first().and_then(|(_, c)| seen.batches.get(place(c)?.0));
             let Some(observed) = observed else { continue };
             if !due.is_empty() {
                 let mut made = Steps::default();

@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod body;
+pub mod facts;
 pub mod files;
 pub mod frame;
 pub mod probe;

@@ -61,3 +61,8 @@ pub enum TransportError {
     #[error("{0}")]
     Local(String),
 }
+impl TransportError {
+    pub fn help(&self) -> Option<String> {
+        None
+    }
+}

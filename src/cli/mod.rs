@@ -1,0 +1,135 @@
+//! The command line: one file a command, each thin. It parses, calls the library, chooses the report.
+
+mod apply;
+mod completions;
+mod doc;
+mod facts;
+mod fleet;
+mod graph;
+mod init;
+mod inventory;
+mod plan;
+mod schema;
+mod validate;
+
+use crate::report::style::Style;
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use std::io::IsTerminal;
+
+/// Brings a fleet into line with what was written down: no agent, no Python, one round trip a host.
+#[derive(Debug, Parser)]
+#[command(name = "trueup", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// How results are shown.
+#[derive(Clone, Debug, clap::Args)]
+struct Output {
+    /// When to colour: NO_COLOR and a standard output that is no terminal mean never.
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    color: Colour,
+    /// Only the summary; no progress.
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Colour {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a project to start from.
+    Init(init::Args),
+    /// Check what is written, without speaking to any host.
+    Validate(validate::Args),
+    /// Show what hosts are.
+    Facts(facts::Args),
+    /// Show hosts, groups and variables.
+    Inventory(inventory::Args),
+    /// Show the order of a host's resources, as a drawing.
+    Graph(graph::Args),
+    /// Show what would be changed. Exits with 0 where all is in line, with 2 where there is drift.
+    Plan(plan::Args),
+    /// Bring hosts into line: shows the plan, asks, and applies it.
+    Apply(apply::Args),
+    /// Explain a resource type and its parameters.
+    Doc(doc::Args),
+    /// Print the JSON Schema of manifests, or of what `--json` prints.
+    Schema(schema::Args),
+    /// Print a shell's completions.
+    Completions(completions::Args),
+}
+
+/// Why a command could not do its work. Everything that is wrong on a host is in a report instead.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// Findings about what was written, as text.
+    #[error("{0}")]
+    Found(String),
+    #[error("{0}")]
+    Other(String),
+    #[error("cannot write: {0}")]
+    Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Runtime(#[from] crate::engine::run::RuntimeError),
+}
+
+impl Output {
+    fn style(&self) -> Style {
+        let auto = || std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) && std::io::stdout().is_terminal();
+        Style {
+            colour: match self.color {
+                Colour::Always => true,
+                Colour::Never => false,
+                Colour::Auto => auto(),
+            },
+        }
+    }
+}
+
+/// Runs the command line; the exit code is its result.
+pub fn run(cli: Cli) -> u8 {
+    let output = &cli.output;
+    let result = match &cli.command {
+        Command::Init(args) => init::run(args),
+        Command::Validate(args) => validate::run(args, output),
+        Command::Facts(args) => facts::run(args, output),
+        Command::Inventory(args) => inventory::run(args, output),
+        Command::Graph(args) => graph::run(args, output),
+        Command::Plan(args) => plan::run(args, output),
+        Command::Apply(args) => apply::run(args, output),
+        Command::Doc(args) => doc::run(args, output),
+        Command::Schema(args) => schema::run(args),
+        Command::Completions(args) => completions::run(args, Cli::command()),
+    };
+    match result {
+        Ok(code) => code,
+        // A reader that went away (`| head`) is no error of ours.
+        Err(CliError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
+        Err(error) => {
+            let label = match &error {
+                CliError::Found(_) => "",
+                _ => "error: ",
+            };
+            eprintln!("{label}{error}");
+            1
+        }
+    }
+}
+
+/// Writes a result to standard output.
+fn print(text: &str) -> Result<(), CliError> {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(())
+}

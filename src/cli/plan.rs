@@ -1,0 +1,30 @@
+use super::fleet::{self, FleetArgs, ReportArgs};
+use super::{CliError, Output};
+use crate::engine::outcome::exit_code;
+use crate::engine::run::Mode;
+use crate::report::progress::Progress;
+use crate::report::{json, text};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    fleet: FleetArgs,
+    #[command(flatten)]
+    report: ReportArgs,
+}
+
+pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
+    let run = fleet::load(&args.fleet, output)?.into_run()?;
+    let hosts = run.jobs.iter().map(|j| j.host.clone()).collect();
+    let mut progress = Progress::new("planning", hosts, output.quiet || args.report.json);
+    let reports = run.execute(Mode::Plan, &mut |_| false, &mut |event| progress.on(&event));
+    progress.finish();
+    let reports = reports?;
+    if args.report.json {
+        let document = json::document("trueup/plan", &reports).map_err(|e| CliError::Other(e.to_string()))?;
+        super::print(&format!("{document}\n"))?;
+    } else {
+        super::print(&text::plan(&reports, &args.report.options(output)))?;
+    }
+    Ok(exit_code(&reports))
+}

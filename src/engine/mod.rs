@@ -1,0 +1,6 @@
+//! Carries plans out: who is started when, what came of it.
+
+pub mod carry_out;
+pub mod outcome;
+pub mod run;
+pub mod schedule;

@@ -1,0 +1,127 @@
+//! What happened to each host and each change.
+
+use crate::catalog::id::ResourceId;
+use crate::plan::HostPlan;
+use crate::resources::difference::Property;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// What a run made of one host.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct HostReport {
+    pub host: String,
+    #[serde(flatten)]
+    pub status: HostStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<HostPlan>,
+    /// One for each change of the plan, in its order; empty where nothing was applied.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub results: Vec<ChangeResult>,
+    /// Scripts sent and answered after the handshake.
+    pub round_trips: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum HostStatus {
+    /// Nothing to do.
+    InLine,
+    /// There are changes, and they were not applied.
+    Drift,
+    /// Every change was applied, and seen to be in line.
+    Applied,
+    /// A resource failed, or could not be judged.
+    Failed,
+    /// What was written is wrong for this host; nothing was done there. The findings as they are shown to people.
+    Invalid { findings: Vec<String> },
+    /// The host could not be spoken with, or the connection was lost.
+    Unreachable { reason: String, help: Option<String> },
+    /// Another run holds the host.
+    Locked { by: String },
+    /// It was never started, because the run was stopped.
+    NotStarted,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct ChangeResult {
+    pub id: ResourceId,
+    #[serde(flatten)]
+    pub status: ChangeStatus,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum ChangeStatus {
+    /// Done, and seen to be in line now where that can be seen.
+    Applied,
+    /// A step failed: its exit status, and the end of what it said.
+    Failed { status: u8, output: String },
+    /// Its steps went well, and yet the host is not in line.
+    NotInLine { left: Vec<Property>, reason: Option<String> },
+    /// Not done, because what it comes after was not.
+    Skipped { because: ResourceId },
+    /// A refresh that nothing asked for in the end.
+    NotNeeded,
+    /// The connection was lost before its result came.
+    Unsettled,
+}
+
+impl ChangeStatus {
+    pub fn is_failure(&self) -> bool {
+        !matches!(self, Self::Applied | Self::NotNeeded)
+    }
+}
+
+/// Hosts by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Totals {
+    pub hosts: usize,
+    pub in_line: usize,
+    pub drift: usize,
+    pub applied: usize,
+    pub failed: usize,
+    pub invalid: usize,
+    pub unreachable: usize,
+    pub not_started: usize,
+}
+
+impl Totals {
+    pub fn of(reports: &[HostReport]) -> Self {
+        let mut t = Self { hosts: reports.len(), ..Self::default() };
+        for report in reports {
+            *match report.status {
+                HostStatus::InLine => &mut t.in_line,
+                HostStatus::Drift => &mut t.drift,
+                HostStatus::Applied => &mut t.applied,
+                HostStatus::Failed | HostStatus::Locked { .. } => &mut t.failed,
+                HostStatus::Invalid { .. } => &mut t.invalid,
+                HostStatus::Unreachable { .. } => &mut t.unreachable,
+                HostStatus::NotStarted => &mut t.not_started,
+            } += 1;
+        }
+        t
+    }
+}
+
+/// The exit code of a plan or an apply: the highest that holds.
+///
+/// | code | meaning |
+/// |---|---|
+/// | 0 | in line; all applied |
+/// | 1 | an error before any host was judged |
+/// | 2 | drift (of a plan alone) |
+/// | 3 | a resource failed or could not be judged on some host |
+/// | 4 | some host was unreachable |
+pub fn exit_code(reports: &[HostReport]) -> u8 {
+    let totals = Totals::of(reports);
+    let judged = totals.in_line + totals.drift + totals.applied + totals.failed;
+    if totals.unreachable > 0 {
+        4
+    } else if totals.failed > 0 || totals.not_started > 0 || (totals.invalid > 0 && judged > 0) {
+        3
+    } else if totals.drift > 0 {
+        2
+    } else {
+        u8::from(totals.invalid > 0)
+    }
+}

@@ -1,0 +1,499 @@
+//! Carries a run out: connects, gathers, probes and applies, many hosts at once.
+//!
+//! The one asynchronous place beside the transports. What costs CPU (compiling, judging) runs on rayon's threads.
+
+use super::carry_out;
+use super::outcome::{HostReport, HostStatus};
+use super::schedule::{self, Command, RunState};
+use crate::catalog::Catalog;
+use crate::catalog::compile::{HostInput, Selection, compile};
+use crate::facts::{self, Facts};
+use crate::language::diagnostic::Diagnostics;
+use crate::language::manifest::Play;
+use crate::language::node::Mapping;
+use crate::language::project::Project;
+use crate::plan::{HostPlan, diff};
+use crate::shell::body::{Body, Bytes};
+use crate::shell::frame::{Frame, FrameSink, Limits, Nonce, Script};
+use crate::shell::state::{RunName, StateDir};
+use crate::shell::{self, apply};
+use crate::transport::{BoxFuture, Connection, TransportError};
+use minijinja::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Makes connections. The real one speaks SSH; tests have their own.
+pub trait Connect: Send + Sync {
+    /// A connection to the host with this number in the run.
+    fn connect(&self, host: usize) -> BoxFuture<'_, Result<Box<dyn Connection>, TransportError>>;
+}
+
+/// One host of a run, with all that its catalog is made from.
+#[derive(Clone, Debug)]
+pub struct Job {
+    pub host: String,
+    pub group_names: Vec<String>,
+    /// Variables, the weakest layer first.
+    pub vars: Vec<Mapping>,
+    /// Numbers of the plays it is in.
+    pub plays: Vec<usize>,
+}
+
+/// What a run works from.
+pub struct Run {
+    pub project: Arc<Project>,
+    pub jobs: Vec<Job>,
+    pub groups: Value,
+    pub selection: Selection,
+    pub connect: Arc<dyn Connect>,
+    pub forks: usize,
+    pub limits: Limits,
+    pub apply: ApplyOptions,
+}
+
+/// How changes are applied.
+#[derive(Clone, Debug)]
+pub struct ApplyOptions {
+    /// Names this run on the hosts.
+    pub run: RunName,
+    /// Who runs it, for the lock on a host.
+    pub owner: String,
+    /// One step may take this long, where its type does not say otherwise.
+    pub step_deadline: Duration,
+}
+
+/// What a run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Facts,
+    Plan,
+    /// Apply each host's plan as soon as it is made.
+    Apply,
+    /// Show all plans first, and go on where the answer is yes.
+    ApplyConfirmed,
+}
+
+/// What happens, as it happens, for whoever shows it.
+#[derive(Clone, Debug)]
+pub enum Event {
+    Started {
+        host: usize,
+    },
+    /// Facts are there, the catalog is made; so many resources are probed.
+    Probing {
+        host: usize,
+        resources: usize,
+    },
+    /// A step runs now: a line for people.
+    Step {
+        host: usize,
+        what: String,
+    },
+    Finished {
+        host: usize,
+    },
+}
+
+/// A host's facts, or why there are none.
+#[derive(Debug)]
+pub struct HostFacts {
+    pub host: String,
+    pub facts: Result<(Facts, Vec<String>), HostStatus>,
+}
+
+/// A host between planning and applying.
+struct Judged {
+    connection: Box<dyn Connection>,
+    catalog: Arc<Catalog>,
+    plan: HostPlan,
+    round_trips: u32,
+}
+
+/// A judged host with its number, until a task takes it.
+type Waiting = std::sync::Mutex<Option<(usize, Judged)>>;
+
+/// The runtime could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("the runtime could not be started: {0}")]
+pub struct RuntimeError(#[from] std::io::Error);
+
+impl Run {
+    /// Runs it and blocks until it is done. Reports come in the order of the jobs.
+    ///
+    /// `confirm` is asked once in [`Mode::ApplyConfirmed`], with every host's plan.
+    ///
+    /// # Errors
+    /// Only where nothing could be started; what happens on hosts is in their reports.
+    pub fn execute(
+        self: &Arc<Self>,
+        mode: Mode,
+        confirm: &mut dyn FnMut(&[HostReport]) -> bool,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<Vec<HostReport>, RuntimeError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let reports = runtime.block_on(self.drive(mode, confirm, on_event));
+        // A connection that hangs must not hold up the end.
+        runtime.shutdown_timeout(Duration::from_millis(100));
+        Ok(reports)
+    }
+
+    /// Gathers facts alone.
+    ///
+    /// # Errors
+    /// As [`Self::execute`].
+    pub fn gather(self: &Arc<Self>) -> Result<Vec<HostFacts>, RuntimeError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let this = self.clone();
+        let facts = runtime.block_on(async move {
+            let results = this
+                .for_each(this.jobs.len(), &mut |_| {}, |run, n, _| async move {
+                    let gathered = async {
+                        let mut connection = run.connect.connect(n).await?;
+                        run.facts(connection.as_mut()).await
+                    };
+                    gathered.await.map_err(|e| unreachable(&e))
+                })
+                .await;
+            let jobs = this.jobs.iter().zip(results);
+            jobs.map(|(job, facts)| HostFacts {
+                host: job.host.clone(),
+                facts: facts.unwrap_or(Err(HostStatus::NotStarted)),
+            })
+            .collect()
+        });
+        runtime.shutdown_timeout(Duration::from_millis(100));
+        Ok(facts)
+    }
+
+    async fn drive(
+        self: &Arc<Self>,
+        mode: Mode,
+        confirm: &mut dyn FnMut(&[HostReport]) -> bool,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Vec<HostReport> {
+        let hosts = self.jobs.len();
+        let judged = self
+            .for_each(hosts, on_event, move |run, n, events| async move {
+                let result = match run.judge(n, &events).await {
+                    Ok(judged) if mode == Mode::Apply && !judged.plan.changes.is_empty() => {
+                        (run.apply(n, judged, &events).await, None)
+                    }
+                    Ok(judged) => {
+                        let report = planned(&judged);
+                        // Only what may still be applied keeps its connection.
+                        let keep = mode == Mode::ApplyConfirmed && !judged.plan.changes.is_empty();
+                        (report, keep.then_some(judged))
+                    }
+                    Err(status) => (run.report(n, status), None),
+                };
+                let _ = events.send(Event::Finished { host: n });
+                result
+            })
+            .await;
+        let mut reports = vec![];
+        let mut waiting = vec![];
+        for (n, result) in judged.into_iter().enumerate() {
+            let (report, judged) = result.unwrap_or_else(|| (self.report(n, HostStatus::NotStarted), None));
+            if let Some(judged) = judged {
+                waiting.push((n, judged));
+            }
+            reports.push(report);
+        }
+        if mode != Mode::ApplyConfirmed || waiting.is_empty() {
+            return reports;
+        }
+        if !tokio::task::block_in_place(|| confirm(&reports)) {
+            return reports;
+        }
+        let numbers: Vec<usize> = waiting.iter().map(|(n, _)| *n).collect();
+        let slots: Arc<[Waiting]> = waiting.into_iter().map(|w| Waiting::new(Some(w))).collect();
+        let applied = self
+            .for_each(numbers.len(), on_event, move |run, i, events| {
+                let taken = slots.get(i).and_then(|s| s.lock().ok()?.take());
+                async move {
+                    let (n, judged) = taken?;
+                    let _ = events.send(Event::Started { host: n });
+                    let report = run.apply(n, judged, &events).await;
+                    let _ = events.send(Event::Finished { host: n });
+                    Some(report)
+                }
+            })
+            .await;
+        for (n, report) in numbers.into_iter().zip(applied) {
+            if let (Some(slot), Some(Some(report))) = (reports.get_mut(n), report) {
+                *slot = report;
+            }
+        }
+        reports
+    }
+
+    /// Runs a task for each of so many hosts, `forks` at once; `None` for those never started.
+    async fn for_each<T, F, Fut>(
+        self: &Arc<Self>,
+        count: usize,
+        on_event: &mut (dyn FnMut(Event) + '_),
+        task: F,
+    ) -> Vec<Option<T>>
+    where
+        T: Send + 'static,
+        F: Fn(Arc<Self>, usize, mpsc::UnboundedSender<Event>) -> Fut,
+        Fut: Future<Output = T> + Send + 'static,
+    {
+        let (events, mut coming) = mpsc::unbounded_channel();
+        let mut results: Vec<Option<T>> = (0..count).map(|_| None).collect();
+        let mut state = RunState::new(count, self.forks);
+        let mut tasks = tokio::task::JoinSet::new();
+        let mut commands = state.on(schedule::Event::Begin);
+        let mut interrupted = false;
+        loop {
+            for command in commands.drain(..) {
+                match command {
+                    Command::Start(n) => {
+                        let future = task(self.clone(), n, events.clone());
+                        tasks.spawn(async move { (n, future.await) });
+                    }
+                    Command::Skip(_) => {}
+                    Command::Finish => {
+                        while let Ok(event) = coming.try_recv() {
+                            on_event(event);
+                        }
+                        return results;
+                    }
+                }
+            }
+            tokio::select! {
+                // What was said comes before what follows from it.
+                biased;
+                Some(event) = coming.recv() => on_event(event),
+                Some(joined) = tasks.join_next() => {
+                    if let Ok((n, result)) = joined
+                        && let Some(slot) = results.get_mut(n)
+                    {
+                        *slot = Some(result);
+                    }
+                    commands = state.on(schedule::Event::Done);
+                }
+                _ = tokio::signal::ctrl_c(), if !interrupted => {
+                    interrupted = true;
+                    commands = state.on(schedule::Event::Stop);
+                }
+            }
+        }
+    }
+
+    fn report(&self, n: usize, status: HostStatus) -> HostReport {
+        let host = self.jobs.get(n).map(|j| j.host.clone()).unwrap_or_default();
+        HostReport { host, status, plan: None, results: vec![], round_trips: 0 }
+    }
+
+    async fn facts(&self, connection: &mut dyn Connection) -> Result<(Facts, Vec<String>), TransportError> {
+        let nonce = nonce()?;
+        let text = shell::facts::script(&nonce);
+        let frames = self.ask(connection, (nonce, text)).await?;
+        facts::parse::parse(&frames).map_err(|e| TransportError::Lost { reason: e.to_string() })
+    }
+
+    async fn ask(
+        &self,
+        connection: &mut dyn Connection,
+        script: (Nonce, Vec<u8>),
+    ) -> Result<Vec<Frame>, TransportError> {
+        let mut frames: Vec<Frame> = vec![];
+        let script = Script { nonce: script.0, text: script.1, limits: self.limits };
+        connection.run(&script, &mut frames).await?;
+        Ok(frames)
+    }
+
+    /// Connects, gathers, compiles, probes, plans. Writes nothing on the host.
+    async fn judge(self: &Arc<Self>, n: usize, events: &mpsc::UnboundedSender<Event>) -> Result<Judged, HostStatus> {
+        let _ = events.send(Event::Started { host: n });
+        let mut connection = self.connect.connect(n).await.map_err(|e| unreachable(&e))?;
+        let (facts, notes) = self.facts(connection.as_mut()).await.map_err(|e| unreachable(&e))?;
+        let run = self.clone();
+        let compiled = compute(move || run.compile(n, facts)).await;
+        let catalog = compiled.map_err(|found| HostStatus::Invalid {
+            findings: found.iter().map(|d| d.render(&self.project.templates.sources, false)).collect(),
+        })?;
+        let _ = events.send(Event::Probing { host: n, resources: catalog.resources.len() });
+        let mut round_trips = 1;
+        let probe = diff::probe(&catalog);
+        let guards = probe.script.guards().to_vec();
+        let frames = if probe.script.is_empty() {
+            vec![]
+        } else {
+            round_trips += 1;
+            let nonce = nonce().map_err(|e| unreachable(&e))?;
+            let text = probe.script.clone().into_text(&nonce);
+            self.ask(connection.as_mut(), (nonce, text)).await.map_err(|e| unreachable(&e))?
+        };
+        let catalog = Arc::new(catalog);
+        let shared = catalog.clone();
+        let mut plan = compute(move || {
+            let seen = diff::observe(&shared, &probe, frames, 0);
+            diff::plan(&shared, &seen, guards)
+        })
+        .await;
+        plan.warnings.extend(notes);
+        Ok(Judged { connection, catalog, plan, round_trips })
+    }
+
+    fn compile(&self, n: usize, facts: Facts) -> Result<Catalog, Diagnostics> {
+        let Some(job) = self.jobs.get(n) else { return Err(Diagnostics::default()) };
+        let plays: Vec<&Play> = job.plays.iter().filter_map(|p| self.project.plays.get(*p)).collect();
+        let input = HostInput {
+            name: &job.host,
+            group_names: &job.group_names,
+            vars: job.vars.iter().collect(),
+            groups: &self.groups,
+            plays,
+        };
+        compile(&self.project, &input, facts, &self.selection)
+    }
+
+    /// Applies a host's plan, and looks again at what was changed, in one script.
+    async fn apply(self: Arc<Self>, n: usize, judged: Judged, events: &mpsc::UnboundedSender<Event>) -> HostReport {
+        let Judged { mut connection, catalog, plan, round_trips } = judged;
+        let verify = diff::probe_of(&catalog, plan.changes.iter().filter(|c| c.verifiable).map(|c| c.resource));
+        let script = carry_out::script_of(&plan, &self.apply);
+        let first_verify = carry_out::first_verify_slot(&plan);
+        let mut report = HostReport {
+            host: plan.host.clone(),
+            status: HostStatus::Applied,
+            plan: None,
+            results: vec![],
+            round_trips,
+        };
+        let mut frames = Progress { host: n, plan: &plan, events, frames: vec![] };
+        let mut sent = async || -> Result<(), TransportError> {
+            for body in script.ahead() {
+                report.round_trips += 1;
+                self.send_ahead(connection.as_mut(), body).await?;
+            }
+            let nonce = nonce()?;
+            let text = apply::script(&script, &verify.script, first_verify, &nonce);
+            let limits = Limits {
+                // A step may be silent for as long as it may take.
+                idle: carry_out::longest_step(&plan, &self.apply) + self.limits.idle,
+                total_time: Duration::from_secs(24 * 3600),
+                ..self.limits
+            };
+            report.round_trips += 1;
+            connection.run(&Script { nonce, text, limits }, &mut frames).await
+        };
+        let lost = sent().await.err();
+        let (steps, seen): (Vec<Frame>, Vec<Frame>) = frames.frames.into_iter().partition(|f| f.slot < first_verify);
+        if let Some(status) = carry_out::refused(&steps) {
+            report.status = status;
+            report.plan = Some(plan);
+            return report;
+        }
+        let complete = lost.is_none();
+        let (catalog, plan) = (catalog, Arc::new(plan));
+        let shared = plan.clone();
+        report.results = compute(move || {
+            let mut results = carry_out::results(&shared, &steps);
+            if complete {
+                let seen = diff::observe(&catalog, &verify, seen, first_verify);
+                carry_out::verify(&catalog, &shared, &seen, &mut results);
+            }
+            results
+        })
+        .await;
+        report.status = match lost {
+            Some(error) => unreachable(&error),
+            None if report.results.iter().any(|r| r.status.is_failure()) => HostStatus::Failed,
+            None if !plan.unjudged.is_empty() => HostStatus::Failed,
+            None => HostStatus::Applied,
+        };
+        report.plan = Some(Arc::unwrap_or_clone(plan));
+        report
+    }
+
+    /// Streams contents that are too large for a script.
+    async fn send_ahead(&self, connection: &mut dyn Connection, body: &Body) -> Result<(), TransportError> {
+        let nonce = nonce()?;
+        let text = apply::receive(body, &StateDir::Usual, 0, &nonce);
+        let limits = Limits { total_time: Duration::from_secs(24 * 3600), ..self.limits };
+        let script = Script { nonce, text, limits };
+        let mut frames: Vec<Frame> = vec![];
+        match &body.bytes {
+            Bytes::Held(bytes) => connection.feed(&script, &mut &bytes[..], &mut frames).await?,
+            Bytes::File(path) => {
+                let open = tokio::fs::File::open(path).await;
+                let mut file = open.map_err(|e| TransportError::Local(format!("{}: {e}", path.display())))?;
+                connection.feed(&script, &mut file, &mut frames).await?;
+            }
+        }
+        match frames.into_iter().next() {
+            Some(frame) if frame.status == 0 => Ok(()),
+            Some(frame) => {
+                let said = String::from_utf8_lossy(&frame.body).trim().to_owned();
+                Err(TransportError::Local(format!("the host could not take a file of {} bytes: {said}", body.size)))
+            }
+            None => Err(TransportError::Lost { reason: "no answer to a file that was sent".into() }),
+        }
+    }
+}
+
+/// Tells what a host is at while its answers come.
+struct Progress<'a> {
+    host: usize,
+    plan: &'a HostPlan,
+    events: &'a mpsc::UnboundedSender<Event>,
+    frames: Vec<Frame>,
+}
+
+impl FrameSink for Progress<'_> {
+    fn begin(&mut self, slot: u32) {
+        if let Some(what) = carry_out::describe(self.plan, slot) {
+            let _ = self.events.send(Event::Step { host: self.host, what });
+        }
+    }
+
+    fn frame(&mut self, frame: Frame) {
+        self.frames.push(frame);
+    }
+}
+
+/// A report of what would be done.
+fn planned(judged: &Judged) -> HostReport {
+    let plan = &judged.plan;
+    let status = if !plan.unjudged.is_empty() {
+        HostStatus::Failed
+    } else if plan.changes.is_empty() {
+        HostStatus::InLine
+    } else {
+        HostStatus::Drift
+    };
+    HostReport {
+        host: plan.host.clone(),
+        status,
+        plan: Some(plan.clone()),
+        results: vec![],
+        round_trips: judged.round_trips,
+    }
+}
+
+fn unreachable(error: &TransportError) -> HostStatus {
+    HostStatus::Unreachable { reason: error.to_string(), help: error.help() }
+}
+
+/// Runs what costs CPU where it does not hold up the connections.
+async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (send, receive) = tokio::sync::oneshot::channel();
+    rayon::spawn(move || {
+        let _ = send.send(work());
+    });
+    match receive.await {
+        Ok(result) => result,
+        // The sender is only lost where the work panicked; rayon has ended the process by then.
+        Err(_) => std::process::abort(),
+    }
+}
+
+fn nonce() -> Result<Nonce, TransportError> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|e| TransportError::Local(format!("no randomness: {e}")))?;
+    Ok(Nonce::new(random))
+}

@@ -1,0 +1,343 @@
+//! Plans and outcomes for a person at a terminal.
+
+use super::style::Style;
+use crate::engine::outcome::{ChangeStatus, HostReport, HostStatus, Totals};
+use crate::plan::{Change, HostPlan};
+use crate::resources::difference::{Action, Shown, TextChange};
+use similar::{ChangeTag, TextDiff};
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+/// How a plan is shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    pub style: Style,
+    /// Line by line differences of files.
+    pub diff: bool,
+    /// Without what a plan would change: the summary alone.
+    pub quiet: bool,
+}
+
+/// Lines of one text difference that are shown.
+const DIFF_LINES: usize = 120;
+/// Hosts that are named before the rest is counted.
+const NAMED: usize = 8;
+
+/// All hosts' plans: each change once with the hosts it is for, then a line a host, then the totals.
+pub fn plan(reports: &[HostReport], options: &Options) -> String {
+    let mut out = String::new();
+    if !options.quiet {
+        changes(&mut out, reports, options);
+        guards(&mut out, reports, options.style);
+    }
+    trouble(&mut out, reports, options.style);
+    let width = reports.iter().map(|r| r.host.chars().count()).max().unwrap_or(0);
+    for report in reports {
+        let pad = " ".repeat(width - report.host.chars().count());
+        let _ = writeln!(out, "{}{pad}  {}", options.style.bold(&report.host), status(report, options.style));
+    }
+    let _ = writeln!(out, "\n{}", totals(reports, options.style));
+    out
+}
+
+/// The changes alone, of a run that applied them unasked.
+pub fn changes_of(reports: &[HostReport], options: &Options) -> String {
+    let mut out = String::new();
+    if !options.quiet {
+        changes(&mut out, reports, options);
+    }
+    out
+}
+
+/// What became of an apply: failures whole, then a line a host, then the totals.
+pub fn outcome(reports: &[HostReport], options: &Options) -> String {
+    let mut out = String::new();
+    for report in reports {
+        failures(&mut out, report, options.style);
+    }
+    trouble(&mut out, reports, options.style);
+    let width = reports.iter().map(|r| r.host.chars().count()).max().unwrap_or(0);
+    for report in reports {
+        let pad = " ".repeat(width - report.host.chars().count());
+        let _ = writeln!(out, "{}{pad}  {}", options.style.bold(&report.host), status(report, options.style));
+    }
+    let _ = writeln!(out, "\n{}", totals(reports, options.style));
+    out
+}
+
+/// Changes grouped by what they come to: one that is the same on many hosts is shown once.
+fn changes(out: &mut String, reports: &[HostReport], options: &Options) {
+    let mut order: Vec<String> = vec![];
+    let mut hosts: HashMap<String, Vec<&str>> = HashMap::new();
+    let mut heads: HashMap<String, (String, String)> = HashMap::new();
+    for plan in reports.iter().filter_map(|r| r.plan.as_ref()) {
+        for change in &plan.changes {
+            let (head, body) = (head(change, options.style), body(plan, change, options));
+            let key = format!("{head}\n{body}");
+            let list = hosts.entry(key.clone()).or_insert_with(|| {
+                order.push(key.clone());
+                vec![]
+            });
+            list.push(&plan.host);
+            heads.entry(key).or_insert((head, body));
+        }
+    }
+    for key in &order {
+        let (Some((head, body)), Some(hosts)) = (heads.get(key), hosts.get(key)) else { continue };
+        let on = if reports.len() > 1 { format!("  {}", options.style.dim(&named(hosts))) } else { String::new() };
+        let _ = writeln!(out, "{head}{on}\n{body}");
+    }
+}
+
+/// `3 hosts: a, b, c`.
+fn named(hosts: &[&str]) -> String {
+    let mut names = hosts.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    if hosts.len() > NAMED {
+        let _ = write!(names, ", … {} more", hosts.len() - NAMED);
+    }
+    let noun = if hosts.len() == 1 { "host" } else { "hosts" };
+    format!("{} {noun}: {names}", hosts.len())
+}
+
+fn head(change: &Change, style: Style) -> String {
+    let (sign, id) = (change.difference.action, change.id.to_string());
+    let line = match sign {
+        Action::Create => style.green(&format!("+ {id}")),
+        Action::Update => style.yellow(&format!("~ {id}")),
+        Action::Remove => style.red(&format!("- {id}")),
+        Action::Run => style.cyan(&format!("> {id}")),
+        Action::Refresh => style.cyan(&format!("↻ {id}")),
+    };
+    let name = change.name.as_ref().map(|n| format!("  {}", style.dim(&format!("“{}”", n.escape_debug()))));
+    format!("{line}{}", name.unwrap_or_default())
+}
+
+fn body(plan: &HostPlan, change: &Change, options: &Options) -> String {
+    let style = options.style;
+    let mut out = String::new();
+    let difference = &change.difference;
+    for property in &difference.properties {
+        let line = match (&property.from, &property.to) {
+            (Shown::Absent, to) => format!("{}: {to}", property.name),
+            (from, to) => format!("{}: {from} → {to}", property.name),
+        };
+        let _ = writeln!(out, "    {line}");
+    }
+    let causes: Vec<String> =
+        change.refreshed_by.iter().filter_map(|n| plan.changes.get(*n)).map(|c| c.id.to_string()).collect();
+    if !causes.is_empty() {
+        let _ = writeln!(out, "    refreshed by {}", causes.join(", "));
+    }
+    if let Some(text) = difference.text.as_ref().filter(|_| options.diff) {
+        out.push_str(&text_diff(text, style));
+    }
+    for warning in &difference.warnings {
+        let _ = writeln!(out, "    {}", style.yellow(&format!("! {}", clean(warning))));
+    }
+    for why in &change.irreversible {
+        let _ = writeln!(out, "    {}", style.yellow(&format!("! cannot be undone: {}", clean(why))));
+    }
+    out
+}
+
+/// A unified difference with three lines around each change.
+fn text_diff(text: &TextChange, style: Style) -> String {
+    let diff = TextDiff::from_lines(&text.before, &text.after);
+    let mut lines = vec![];
+    for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
+        lines.push(style.cyan(&format!("      {}", hunk.header())));
+        for change in hunk.iter_changes() {
+            let line = clean(change.value().trim_end_matches('\n'));
+            lines.push(match change.tag() {
+                ChangeTag::Delete => style.red(&format!("      -{line}")),
+                ChangeTag::Insert => style.green(&format!("      +{line}")),
+                ChangeTag::Equal => format!("       {line}"),
+            });
+        }
+    }
+    let more = lines.len().saturating_sub(DIFF_LINES);
+    lines.truncate(DIFF_LINES);
+    if more > 0 {
+        lines.push(style.dim(&format!("      … {more} more lines")));
+    }
+    lines.iter().map(|l| format!("{l}\n")).collect()
+}
+
+/// Text from a host or a file with nothing in it that a terminal would act on.
+fn clean(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if c == '\t' {
+                ' '.to_string()
+            } else if c.is_control() {
+                c.escape_debug().to_string()
+            } else {
+                c.to_string()
+            }
+        })
+        .collect()
+}
+
+fn guards(out: &mut String, reports: &[HostReport], style: Style) {
+    let mut commands: Vec<&str> =
+        reports.iter().filter_map(|r| r.plan.as_ref()).flat_map(|p| &p.guards).map(String::as_str).collect();
+    commands.sort_unstable();
+    commands.dedup();
+    if !commands.is_empty() {
+        let _ = writeln!(out, "{}", style.dim("run while planning, to decide (guards of exec):"));
+        for command in commands {
+            let _ = writeln!(out, "    {}", clean(command));
+        }
+        out.push('\n');
+    }
+}
+
+/// What stands in the way: unreachable hosts, findings, resources that cannot be judged.
+fn trouble(out: &mut String, reports: &[HostReport], style: Style) {
+    let mut findings: Vec<(&str, Vec<&str>)> = vec![];
+    for report in reports {
+        let host = style.bold(&report.host);
+        match &report.status {
+            HostStatus::Invalid { findings: found } => {
+                for text in found {
+                    match findings.iter_mut().find(|(t, _)| t == text) {
+                        Some((_, hosts)) => hosts.push(&report.host),
+                        None => findings.push((text, vec![&report.host])),
+                    }
+                }
+            }
+            HostStatus::Unreachable { reason, help } => {
+                let _ = writeln!(out, "{} {host}: {}", style.red("unreachable"), clean(reason));
+                if let Some(help) = help {
+                    let _ = writeln!(out, "    {help}");
+                }
+            }
+            HostStatus::Locked { by } => {
+                let _ = writeln!(out, "{} {host}: another apply holds it: {}", style.red("locked"), clean(by));
+            }
+            _ => {}
+        }
+        for warning in report.plan.iter().flat_map(|p| &p.warnings) {
+            let _ = writeln!(out, "{} {host}: {}", style.yellow("warning"), warning.trim_end());
+        }
+        for unjudged in report.plan.iter().flat_map(|p| &p.unjudged) {
+            let place = unjudged.place.as_ref().map(|p| format!("  {p}")).unwrap_or_default();
+            let _ = writeln!(
+                out,
+                "{} {host}: {}{}",
+                style.red("cannot be brought in line"),
+                unjudged.id,
+                style.dim(&place)
+            );
+            let _ = writeln!(out, "    {}", clean(&unjudged.reason));
+        }
+        for blocked in report.plan.iter().flat_map(|p| &p.blocked) {
+            let _ =
+                writeln!(out, "{} {host}: {} waits for {}", style.yellow("left alone"), blocked.id, blocked.because);
+        }
+    }
+    for (text, hosts) in findings {
+        let _ = writeln!(out, "{text}");
+        if hosts.len() > 1 {
+            let _ = writeln!(out, "  likewise on {}", named(&hosts[1..]));
+        }
+        out.push('\n');
+    }
+}
+
+fn failures(out: &mut String, report: &HostReport, style: Style) {
+    let host = style.bold(&report.host);
+    for (result, change) in report.results.iter().zip(report.plan.iter().flat_map(|p| &p.changes)) {
+        let place = change.place.as_ref().map(|p| style.dim(&format!("  {p}"))).unwrap_or_default();
+        match &result.status {
+            ChangeStatus::Applied | ChangeStatus::NotNeeded => {}
+            ChangeStatus::Failed { status, output } => {
+                let _ = writeln!(out, "{} {host}: {}{place}", style.red("failed"), result.id);
+                let lines: Vec<&str> = output.lines().collect();
+                let hidden = lines.len().saturating_sub(30);
+                if hidden > 0 {
+                    let _ = writeln!(out, "    … {hidden} lines before");
+                }
+                for line in lines.iter().skip(hidden) {
+                    let _ = writeln!(out, "    {}", clean(line));
+                }
+                let _ = writeln!(out, "    {}", style.dim(&format!("exit status {status}")));
+            }
+            ChangeStatus::NotInLine { left, reason } => {
+                let _ = writeln!(out, "{} {host}: {}{place}", style.red("applied, and still not in line"), result.id);
+                for p in left {
+                    let _ = writeln!(out, "    {}: {} is wanted, {} was found", p.name, p.to, p.from);
+                }
+                if let Some(reason) = reason {
+                    let _ = writeln!(out, "    {}", clean(reason));
+                }
+            }
+            ChangeStatus::Skipped { because } => {
+                let _ = writeln!(out, "{} {host}: {}, because of {because}", style.yellow("skipped"), result.id);
+            }
+            ChangeStatus::Unsettled => {
+                let _ = writeln!(
+                    out,
+                    "{} {host}: {}: the connection was lost before its result came; plan again to see",
+                    style.red("unsettled"),
+                    result.id
+                );
+            }
+        }
+    }
+}
+
+/// One line on one host.
+fn status(report: &HostReport, style: Style) -> String {
+    let in_line = report.plan.as_ref().map_or(0, |p| p.in_line);
+    let count = |n: usize, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
+    let planned = report.plan.as_ref().map_or(0, |p| p.changes.len());
+    let bad = report.plan.as_ref().map_or(0, |p| p.unjudged.len() + p.blocked.len());
+    let unjudged = if bad > 0 { format!(", {}", style.red(&format!("{bad} cannot be judged"))) } else { String::new() };
+    match &report.status {
+        HostStatus::InLine => style.green(&format!("in line ({})", count(in_line, "resource"))),
+        HostStatus::Drift => format!("{}, {in_line} in line", style.yellow(&count(planned, "change"))),
+        HostStatus::Applied => {
+            let done = report.results.iter().filter(|r| r.status == ChangeStatus::Applied).count();
+            style.green(&format!("{} applied, all in line now", count(done, "change")))
+        }
+        HostStatus::Failed if report.results.is_empty() => {
+            format!("{}, {in_line} in line{unjudged}", style.yellow(&count(planned, "change")))
+        }
+        HostStatus::Failed => {
+            let of = |f: &dyn Fn(&ChangeStatus) -> bool| report.results.iter().filter(|r| f(&r.status)).count();
+            let applied = of(&|s| matches!(s, ChangeStatus::Applied));
+            let skipped = of(&|s| matches!(s, ChangeStatus::Skipped { .. }));
+            let failed = of(&ChangeStatus::is_failure) - skipped;
+            format!("{applied} applied, {}, {skipped} skipped{unjudged}", style.red(&format!("{failed} failed")))
+        }
+        HostStatus::Invalid { .. } => style.red("not judged: the manifest is wrong for it"),
+        HostStatus::Unreachable { .. } if report.results.is_empty() => style.red("unreachable"),
+        HostStatus::Unreachable { .. } => {
+            let done = report.results.iter().filter(|r| r.status == ChangeStatus::Applied).count();
+            style.red(&format!("lost after {}", count(done, "applied change")))
+        }
+        HostStatus::Locked { .. } => style.red("locked, nothing was done"),
+        HostStatus::NotStarted => style.yellow("not started"),
+    }
+}
+
+/// `10 hosts: 8 in line, 2 drift`.
+fn totals(reports: &[HostReport], style: Style) -> String {
+    let t = Totals::of(reports);
+    let mut parts = vec![];
+    let mut part = |n: usize, text: &str, paint: &dyn Fn(&str) -> String| {
+        if n > 0 {
+            parts.push(paint(&format!("{n} {text}")));
+        }
+    };
+    part(t.in_line, "in line", &|s| style.green(s));
+    part(t.applied, "brought in line", &|s| style.green(s));
+    part(t.drift, "with drift", &|s| style.yellow(s));
+    part(t.failed, "failed", &|s| style.red(s));
+    part(t.invalid, "not judged", &|s| style.red(s));
+    part(t.unreachable, "unreachable", &|s| style.red(s));
+    part(t.not_started, "not started", &|s| style.yellow(s));
+    let noun = if t.hosts == 1 { "host" } else { "hosts" };
+    format!("{} {noun}: {}", t.hosts, parts.join(", "))
+}
