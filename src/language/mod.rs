@@ -8,6 +8,7 @@ pub mod module;
 pub mod node;
 pub mod project;
 pub mod scope;
+pub mod secret;
 pub mod span;
 pub mod template;
 pub mod yaml;

@@ -1,6 +1,14 @@
 //! A connection that runs a script on a host and gives back framed output.
 
+pub mod auth;
+pub mod known_hosts;
+pub mod local;
+pub mod pipe;
+pub mod ssh;
+
+use crate::language::secret::Secret;
 use crate::shell::frame::{FrameError, FrameSink, Script};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 use tokio::io::AsyncRead;
@@ -62,7 +70,62 @@ pub enum TransportError {
     Local(String),
 }
 impl TransportError {
+    /// What to do about it, where that can be said.
     pub fn help(&self) -> Option<String> {
-        None
+        Some(match self {
+            Self::UnknownHostKey { .. } => {
+                "compare the fingerprint with the host's own, then add it with ssh-keyscan, or run once with --accept-new"
+                    .into()
+            }
+            Self::ChangedHostKey { known_at, .. } => format!(
+                "either the host was made anew, or somebody is in between: ask whoever runs it, and only then take out {known_at}"
+            ),
+            Self::Auth { .. } => {
+                "is the key in the host's authorized_keys? see what `ssh -v` says with the same user and key".into()
+            }
+            Self::Become { .. } => {
+                "give the password with --ask-become-pass, or allow the user sudo without one".into()
+            }
+            Self::Connect { .. } | Self::ConnectTimeout { .. } => "is it up, and is its sshd reachable from here?".into(),
+            Self::Idle { .. } => "something on the host hangs: a dead NFS mount, a full disk, a stopped process".into(),
+            _ => return None,
+        })
+    }
+
+    /// Whether trying again may help and can do no harm: nothing was sent yet.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Connect { .. } | Self::ConnectTimeout { .. })
+    }
+}
+
+/// Where a host is, and as whom to be there.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// A name or an address.
+    pub address: String,
+    pub port: u16,
+    pub user: String,
+    /// Tried in order, after the agent's.
+    pub key_files: Vec<PathBuf>,
+    pub password: Option<Secret>,
+    pub become_: Option<Become>,
+}
+
+/// The user to become, through `sudo`.
+#[derive(Clone, Debug)]
+pub struct Become {
+    pub user: String,
+    pub password: Option<Secret>,
+}
+
+impl Become {
+    /// The words before a command. `prompt` is what sudo asks with, where there is a password to answer.
+    fn prefix(&self, prompt: &str) -> Vec<String> {
+        let ask: &[&str] = match self.password {
+            Some(_) => &["-S", "-p", prompt],
+            None => &["-n"],
+        };
+        let words = ["sudo"].iter().chain(ask).chain(&["-H", "-u"]).map(|w| (*w).to_owned());
+        words.chain([self.user.clone(), "--".into()]).collect()
     }
 }

@@ -1,0 +1,152 @@
+//! Logging in: the agent's keys, key files, a password.
+
+use super::{Target, TransportError};
+use crate::language::secret::Secret;
+use russh::client::{Handle, Handler, KeyboardInteractiveAuthResponse};
+use russh::keys::agent::AgentIdentity;
+use russh::keys::agent::client::AgentClient;
+use russh::keys::{PrivateKey, PrivateKeyWithHashAlg, load_openssh_certificate, load_secret_key};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Asks for a key file's passphrase; `None` where nobody can be asked.
+pub type AskPassphrase = dyn Fn(&Path) -> Option<Secret> + Send + Sync;
+
+/// Key files that were read in this run, each once, whatever the number of hosts.
+pub struct Keys {
+    ask: Box<AskPassphrase>,
+    read: Mutex<HashMap<PathBuf, Result<Arc<PrivateKey>, String>>>,
+}
+
+impl Keys {
+    pub fn new(ask: Box<AskPassphrase>) -> Self {
+        Self { ask, read: Mutex::default() }
+    }
+
+    fn get(&self, path: &Path) -> Result<Arc<PrivateKey>, String> {
+        // Held while a passphrase is asked for: the other hosts wait for the same answer.
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.entry(path.to_path_buf()).or_insert_with(|| self.read_file(path)).clone()
+    }
+
+    fn read_file(&self, path: &Path) -> Result<Arc<PrivateKey>, String> {
+        match load_secret_key(path, None) {
+            Ok(key) => Ok(Arc::new(key)),
+            Err(russh::keys::Error::KeyIsEncrypted) => {
+                let passphrase = (self.ask)(path).ok_or("it has a passphrase, and nobody can be asked for it")?;
+                load_secret_key(path, Some(passphrase.expose()))
+                    .map(Arc::new)
+                    .map_err(|_| "the passphrase is wrong".into())
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+/// Tries what there is, in OpenSSH's order.
+///
+/// # Errors
+/// Where everything was refused, naming what was tried.
+pub async fn log_in<H: Handler>(handle: &mut Handle<H>, target: &Target, keys: &Keys) -> Result<(), TransportError> {
+    let mut tried: Vec<String> = vec![];
+    let user = target.user.as_str();
+    if agent(handle, user, &mut tried).await? {
+        return Ok(());
+    }
+    for path in &target.key_files {
+        match keys.get(path) {
+            Ok(key) => {
+                if key_file(handle, user, path, key, &mut tried).await? {
+                    return Ok(());
+                }
+            }
+            Err(why) => tried.push(format!("{}: {why}", path.display())),
+        }
+    }
+    if let Some(password) = &target.password {
+        tried.push("password".into());
+        let result = handle.authenticate_password(user, password.expose()).await;
+        if result.map_err(lost)?.success() || keyboard(handle, user, password).await? {
+            return Ok(());
+        }
+    }
+    let tried = if tried.is_empty() { "nothing: no agent, no key file, no password".into() } else { tried.join(", ") };
+    Err(TransportError::Auth { user: user.to_owned(), address: target.address.clone(), tried })
+}
+
+fn lost(error: russh::Error) -> TransportError {
+    TransportError::Lost { reason: format!("while logging in: {error}") }
+}
+
+async fn agent<H: Handler>(
+    handle: &mut Handle<H>,
+    user: &str,
+    tried: &mut Vec<String>,
+) -> Result<bool, TransportError> {
+    let Ok(mut agent) = AgentClient::connect_env().await else { return Ok(false) };
+    let Ok(identities) = agent.request_identities().await else { return Ok(false) };
+    for identity in identities {
+        let result = match identity {
+            AgentIdentity::PublicKey { key, comment, .. } => {
+                tried.push(format!("the agent's {comment}"));
+                let hash = if key.algorithm().is_rsa() { rsa_hash(handle).await? } else { None };
+                handle.authenticate_publickey_with(user, key, hash, &mut agent).await
+            }
+            AgentIdentity::Certificate { certificate, comment, .. } => {
+                tried.push(format!("the agent's certificate {comment}"));
+                handle.authenticate_certificate_with(user, certificate, None, &mut agent).await
+            }
+        };
+        // An agent that declines one key may hold another that it gives.
+        if result.is_ok_and(|r| r.success()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+async fn key_file<H: Handler>(
+    handle: &mut Handle<H>,
+    user: &str,
+    path: &Path,
+    key: Arc<PrivateKey>,
+    tried: &mut Vec<String>,
+) -> Result<bool, TransportError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-cert.pub");
+    if let Ok(certificate) = load_openssh_certificate(Path::new(&name)) {
+        tried.push(Path::new(&name).display().to_string());
+        let result = handle.authenticate_openssh_cert(user, key.clone(), certificate).await;
+        if result.map_err(lost)?.success() {
+            return Ok(true);
+        }
+    }
+    tried.push(path.display().to_string());
+    let hash = if key.algorithm().is_rsa() { rsa_hash(handle).await? } else { None };
+    let result = handle.authenticate_publickey(user, PrivateKeyWithHashAlg::new(key, hash)).await;
+    Ok(result.map_err(lost)?.success())
+}
+
+async fn rsa_hash<H: Handler>(handle: &mut Handle<H>) -> Result<Option<russh::keys::HashAlg>, TransportError> {
+    Ok(handle.best_supported_rsa_hash().await.map_err(lost)?.flatten())
+}
+
+/// Some servers take a password in this way alone.
+async fn keyboard<H: Handler>(handle: &mut Handle<H>, user: &str, password: &Secret) -> Result<bool, TransportError> {
+    let mut response = handle.authenticate_keyboard_interactive_start(user, None::<String>).await.map_err(lost)?;
+    // A server that goes on asking is not followed for ever.
+    for _ in 0..4 {
+        match response {
+            KeyboardInteractiveAuthResponse::Success => return Ok(true),
+            KeyboardInteractiveAuthResponse::Failure { .. } => return Ok(false),
+            KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. } => {
+                // Only what is not echoed can be the password.
+                let answers = prompts.iter().map(|p| if p.echo { String::new() } else { password.expose().to_owned() });
+                let answered = handle.authenticate_keyboard_interactive_respond(answers.collect()).await;
+                response = answered.map_err(lost)?;
+            }
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,273 @@
+//! Whether a host's key is the one on record. Format: sshd(8), SSH_KNOWN_HOSTS FILE FORMAT.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use russh::keys::ssh_key::{Algorithm, HashAlg, PublicKey};
+use sha1::Sha1;
+use std::path::{Path, PathBuf};
+
+/// What the record says of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Known,
+    Unknown,
+    /// Another key is on record, at `file:line`.
+    Changed {
+        at: String,
+    },
+    /// Marked as revoked, at `file:line`.
+    Revoked {
+        at: String,
+    },
+}
+
+/// Lines of known_hosts files, as far as they can be read.
+#[derive(Clone, Debug, Default)]
+pub struct KnownHosts {
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    marker: Marker,
+    hosts: String,
+    key: PublicKey,
+    at: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Marker {
+    None,
+    Authority,
+    Revoked,
+}
+
+impl KnownHosts {
+    /// Reads files; one that is not there holds nothing.
+    ///
+    /// # Errors
+    /// A file that is there and cannot be read: going on without it could make a known host an unknown one.
+    pub fn load(paths: &[PathBuf]) -> std::io::Result<Self> {
+        let mut this = Self::default();
+        for path in paths {
+            match std::fs::read(path) {
+                Ok(text) => this.add(path, &String::from_utf8_lossy(&text)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
+            }
+        }
+        Ok(this)
+    }
+
+    /// Takes in a file's text. A line that is no entry is passed over, as OpenSSH does.
+    pub fn add(&mut self, path: &Path, text: &str) {
+        for (n, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let (marker, rest) = match line.split_once(char::is_whitespace) {
+                Some(("@cert-authority", rest)) => (Marker::Authority, rest.trim_start()),
+                Some(("@revoked", rest)) => (Marker::Revoked, rest.trim_start()),
+                _ if line.starts_with('@') => continue,
+                _ => (Marker::None, line),
+            };
+            let Some((hosts, key)) = rest.split_once(char::is_whitespace) else { continue };
+            let Ok(key) = PublicKey::from_openssh(key.trim()) else { continue };
+            let at = format!("{}:{}", path.display(), n + 1);
+            self.entries.push(Entry { marker, hosts: hosts.to_owned(), key, at });
+        }
+    }
+
+    /// What is on record of this plain key.
+    pub fn check(&self, host: &str, port: u16, key: &PublicKey) -> Verdict {
+        let same = |e: &&Entry| e.key.key_data() == key.key_data();
+        if let Some(entry) = self.of(host, port, Marker::Revoked).find(same) {
+            return Verdict::Revoked { at: entry.at.clone() };
+        }
+        let mut other = None;
+        for entry in self.of(host, port, Marker::None) {
+            if same(&entry) {
+                return Verdict::Known;
+            }
+            other.get_or_insert(entry);
+        }
+        match other {
+            Some(entry) => Verdict::Changed { at: entry.at.clone() },
+            None => Verdict::Unknown,
+        }
+    }
+
+    /// Fingerprints of the authorities that may sign certificates for this host, the revoked ones excepted.
+    pub fn authorities(&self, host: &str, port: u16) -> Vec<russh::keys::ssh_key::Fingerprint> {
+        let revoked: Vec<_> = self.of(host, port, Marker::Revoked).map(|e| e.key.key_data()).collect();
+        let sound = self.of(host, port, Marker::Authority).filter(|e| !revoked.contains(&e.key.key_data()));
+        sound.map(|e| e.key.fingerprint(HashAlg::Sha256)).collect()
+    }
+
+    /// The algorithms of the keys on record. A host that is asked for another one would show a key that cannot be
+    /// checked, and somebody in between could choose that.
+    pub fn algorithms(&self, host: &str, port: u16) -> Vec<Algorithm> {
+        let mut out: Vec<Algorithm> = vec![];
+        for entry in self.of(host, port, Marker::None) {
+            if !out.contains(&entry.key.algorithm()) {
+                out.push(entry.key.algorithm());
+            }
+        }
+        out
+    }
+
+    fn of<'a>(&'a self, host: &str, port: u16, marker: Marker) -> impl Iterator<Item = &'a Entry> {
+        let name = record_name(host, port);
+        self.entries.iter().filter(move |e| e.marker == marker && matches(&e.hosts, &name))
+    }
+}
+
+/// The name a host is on record under: with its port where that is not 22.
+pub fn record_name(host: &str, port: u16) -> String {
+    let host = host.to_lowercase();
+    if port == 22 { host } else { format!("[{host}]:{port}") }
+}
+
+/// A line that puts a key on record.
+pub fn record(host: &str, port: u16, key: &PublicKey) -> Option<String> {
+    let mut key = key.clone();
+    key.set_comment("");
+    Some(format!("{} {}\n", record_name(host, port), key.to_openssh().ok()?.trim()))
+}
+
+/// Whether a list of patterns, or a hashed name, means this name.
+fn matches(hosts: &str, name: &str) -> bool {
+    if let Some(hashed) = hosts.strip_prefix("|1|") {
+        return hashed.split_once('|').is_some_and(|(salt, hash)| is_hash_of(name, salt, hash));
+    }
+    let mut found = false;
+    for pattern in hosts.split(',') {
+        let (negated, pattern) = pattern.strip_prefix('!').map_or((false, pattern), |p| (true, p));
+        if wildcard(&pattern.to_lowercase(), name) {
+            if negated {
+                return false;
+            }
+            found = true;
+        }
+    }
+    found
+}
+
+/// HMAC-SHA1 of the name with the salt as its key.
+fn is_hash_of(name: &str, salt: &str, hash: &str) -> bool {
+    let (Ok(salt), Ok(hash)) = (STANDARD.decode(salt), STANDARD.decode(hash)) else { return false };
+    let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(&salt) else { return false };
+    mac.update(name.as_bytes());
+    mac.verify_slice(&hash).is_ok()
+}
+
+/// `*` is any text, `?` any one character. Goes back to the last `*` only, so that it is never exponential.
+fn wildcard(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (mut p, mut t) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while t < text.len() {
+        match pattern.get(p) {
+            Some('*') => {
+                star = Some((p, t));
+                p += 1;
+            }
+            Some(c) if *c == '?' || Some(c) == text.get(t) => {
+                p += 1;
+                t += 1;
+            }
+            _ => match star {
+                Some((at, from)) => {
+                    star = Some((at, from + 1));
+                    p = at + 1;
+                    t = from + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern.iter().skip(p).all(|c| *c == '*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ED: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+    const ED2: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl";
+
+    fn known(text: &str) -> KnownHosts {
+        let mut k = KnownHosts::default();
+        k.add(Path::new("known_hosts"), text);
+        k
+    }
+
+    fn key(text: &str) -> PublicKey {
+        PublicKey::from_openssh(text).unwrap()
+    }
+
+    fn changed(line: usize) -> Verdict {
+        Verdict::Changed { at: format!("known_hosts:{line}") }
+    }
+
+    #[test]
+    fn a_key_is_known_changed_unknown_or_revoked() {
+        let k = known(&format!("# a comment\nweb1,10.0.0.1 {ED}\n[web2]:2222 {ED}\n@revoked * {ED2}\n"));
+        assert_eq!(k.check("web1", 22, &key(ED)), Verdict::Known);
+        assert_eq!(k.check("WEB1", 22, &key(ED)), Verdict::Known);
+        assert_eq!(k.check("10.0.0.1", 22, &key(ED)), Verdict::Known);
+        assert_eq!(k.check("web2", 2222, &key(ED)), Verdict::Known);
+        assert_eq!(k.check("web2", 22, &key(ED)), Verdict::Unknown);
+        assert_eq!(k.check("web1", 22, &key(ED2)), Verdict::Revoked { at: "known_hosts:4".into() });
+        assert_eq!(known(&format!("web1 {ED2}\n")).check("web1", 22, &key(ED)), changed(1));
+    }
+
+    #[test]
+    fn wildcards_and_negation_hold() {
+        let k = known(&format!("*.example.net,!bad.example.net {ED}\n"));
+        assert_eq!(k.check("a.example.net", 22, &key(ED)), Verdict::Known);
+        assert_eq!(k.check("bad.example.net", 22, &key(ED)), Verdict::Unknown);
+        assert_eq!(k.check("example.net", 22, &key(ED)), Verdict::Unknown);
+    }
+
+    #[test]
+    fn hashed_names_are_found() {
+        let mut mac = Hmac::<Sha1>::new_from_slice(b"01234567890123456789").unwrap();
+        mac.update(b"[web9]:2222");
+        let hash = STANDARD.encode(mac.finalize().into_bytes());
+        let k = known(&format!("|1|{}|{hash} {ED}\n", STANDARD.encode(b"01234567890123456789")));
+        assert_eq!(k.check("web9", 2222, &key(ED)), Verdict::Known);
+        assert_eq!(k.check("web9", 22, &key(ED)), Verdict::Unknown);
+    }
+
+    #[test]
+    fn authorities_are_told_apart_from_keys() {
+        let k = known(&format!("@cert-authority *.example.net {ED}\n"));
+        assert_eq!(k.check("a.example.net", 22, &key(ED)), Verdict::Unknown);
+        assert_eq!(k.authorities("a.example.net", 22).len(), 1);
+        assert!(k.authorities("a.example.org", 22).is_empty());
+        assert!(known(&format!("@cert-authority * {ED}\n@revoked * {ED}\n")).authorities("x", 22).is_empty());
+    }
+
+    #[test]
+    fn what_is_recorded_is_known() {
+        let line = record("Web1", 2222, &key(ED)).unwrap();
+        assert_eq!(known(&line).check("web1", 2222, &key(ED)), Verdict::Known);
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_files_are_no_panic(text in "(?s).{0,200}", name in "\\PC{0,20}") {
+            let _ = known(&text).check(&name, 22, &key(ED));
+        }
+
+        #[test]
+        fn a_pattern_of_stars_ends(stars in 0usize..30, text in "[ab]{0,40}") {
+            let pattern = format!("{}c", "a*".repeat(stars));
+            let _ = wildcard(&pattern, &text);
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! SSH: one connection, one channel, one shell.
+
+use super::auth::{self, Keys};
+use super::known_hosts::{self, KnownHosts, Verdict};
+use super::local::random;
+use super::pipe::{Chunk, CommandLine, Pipe, Shell};
+use super::{Become, BoxFuture, Connection, Target, TransportError};
+use crate::shell::frame::{FrameSink, Script};
+use crate::shell::quote::words;
+use russh::client::{self, Handle, Msg};
+use russh::keys::PublicKeyOrCertificate;
+use russh::keys::ssh_key::{Algorithm, EcdsaCurve, Fingerprint, HashAlg, PublicKey};
+use russh::{Channel, ChannelMsg, Preferred, cipher, kex};
+use std::borrow::Cow;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::AsyncRead;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Tries in all, where a connection does not come about.
+const TRIES: u32 = 3;
+const KEX: &[kex::Name] = &[
+    kex::MLKEM768X25519_SHA256,
+    kex::CURVE25519,
+    kex::CURVE25519_PRE_RFC_8731,
+    kex::ECDH_SHA2_NISTP256,
+    kex::EXTENSION_SUPPORT_AS_CLIENT,
+    kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT,
+];
+const CIPHERS: &[cipher::Name] =
+    &[cipher::AES_128_GCM, cipher::AES_256_GCM, cipher::CHACHA20_POLY1305, cipher::AES_256_CTR, cipher::AES_128_CTR];
+const HOST_KEYS: &[Algorithm] = &[
+    Algorithm::Ed25519,
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 },
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP521 },
+    Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
+    Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
+];
+
+/// What all connections of a run share.
+pub struct SshOptions {
+    pub connect_timeout: Duration,
+    pub known_hosts: Mutex<KnownHosts>,
+    /// Where a key that is accepted as new is put on record; `None`: none is accepted.
+    pub accept_new: Option<PathBuf>,
+    pub keys: Keys,
+}
+
+/// A connection with its shell.
+pub struct SshConnection {
+    handle: Handle<Client>,
+    shell: Shell<Exec>,
+    become_: Option<Become>,
+}
+
+/// Connects, checks the host's key, logs in, and starts the shell.
+///
+/// A connection that does not come about is tried again with a growing pause of random length, so that a thousand
+/// hosts are not knocked at in step; what was refused is not.
+///
+/// # Errors
+/// Why the host cannot be spoken with.
+pub async fn connect(target: &Target, options: &Arc<SshOptions>) -> Result<SshConnection, TransportError> {
+    let mut pause = Duration::from_millis(200);
+    for attempt in 1.. {
+        match attempt_once(target, options).await {
+            Err(error) if error.is_transient() && attempt < TRIES => {
+                let mut byte = [128];
+                let _ = getrandom::fill(&mut byte);
+                tokio::time::sleep(pause.mul_f64(0.5 + f64::from(byte[0]) / 255.0)).await;
+                pause *= 2;
+            }
+            result => return result,
+        }
+    }
+    unreachable!("the loop ends with its last attempt")
+}
+
+async fn attempt_once(target: &Target, options: &Arc<SshOptions>) -> Result<SshConnection, TransportError> {
+    let limit = options.connect_timeout;
+    let slow = || TransportError::ConnectTimeout { address: target.address.clone(), after: limit };
+    let mut handle = timeout(limit, handshake(target, options)).await.map_err(|_| slow())??;
+    // A passphrase may be asked for meanwhile, and people are slow.
+    let patience = limit.max(Duration::from_secs(300));
+    timeout(patience, auth::log_in(&mut handle, target, &options.keys)).await.map_err(|_| slow())??;
+    let line = CommandLine::interactive(target.become_.as_ref(), &random()?);
+    let exec = timeout(limit, Exec::start(&handle, &line)).await.map_err(|_| slow())??;
+    Ok(SshConnection { handle, shell: Shell::new(exec, line, target.become_.clone()), become_: target.become_.clone() })
+}
+
+async fn handshake(target: &Target, options: &Arc<SshOptions>) -> Result<Handle<Client>, TransportError> {
+    let place = (target.address.as_str(), target.port);
+    let addresses = tokio::net::lookup_host(place)
+        .await
+        .map_err(|e| TransportError::Resolve { address: target.address.clone(), reason: e.to_string() })?;
+    let failed =
+        |reason: String| TransportError::Connect { address: format!("{}:{}", target.address, target.port), reason };
+    let mut stream = Err(failed("it has no address".into()));
+    for address in addresses {
+        stream = TcpStream::connect(address).await.map_err(|e| failed(plain(&e)));
+        if stream.is_ok() {
+            break;
+        }
+    }
+    let stream = stream?;
+    // Nagle's algorithm costs each exchange 40 ms.
+    stream.set_nodelay(true).map_err(|e| failed(e.to_string()))?;
+    let (on_record, authorities) = {
+        let known = options.known_hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        (known.algorithms(&target.address, target.port), known.authorities(&target.address, target.port))
+    };
+    let offered: Vec<Algorithm> =
+        HOST_KEYS.iter().filter(|a| on_record.is_empty() || same_kind(&on_record, a)).cloned().collect();
+    let preferred = Preferred {
+        kex: Cow::Borrowed(KEX),
+        cipher: Cow::Borrowed(CIPHERS),
+        key: Cow::Owned(offered),
+        host_key_certificates: if authorities.is_empty() { Cow::Borrowed(&[]) } else { Cow::Borrowed(HOST_KEYS) },
+        ..Preferred::default()
+    };
+    let config = client::Config {
+        preferred,
+        nodelay: true,
+        keepalive_interval: Some(Duration::from_secs(15)),
+        keepalive_max: 4,
+        ..client::Config::default()
+    };
+    let client = Client { address: target.address.clone(), port: target.port, options: options.clone(), authorities };
+    client::connect_stream(Arc::new(config), stream, client).await.map_err(|error| match error {
+        ClientError::Key(error) => error,
+        ClientError::Ssh(error) => failed(error.to_string()),
+    })
+}
+
+/// The system's words without its error number.
+fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
+}
+
+/// RSA keys are on record without the hash that a signature by them uses.
+fn same_kind(on_record: &[Algorithm], algorithm: &Algorithm) -> bool {
+    on_record.iter().any(|a| a == algorithm || (a.clone().is_rsa() && algorithm.clone().is_rsa()))
+}
+
+/// Checks the host's key.
+struct Client {
+    address: String,
+    port: u16,
+    options: Arc<SshOptions>,
+    authorities: Vec<Fingerprint>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ClientError {
+    #[error(transparent)]
+    Key(TransportError),
+    #[error(transparent)]
+    Ssh(#[from] russh::Error),
+}
+
+impl client::Handler for Client {
+    type Error = ClientError;
+
+    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, ClientError> {
+        match shown {
+            PublicKeyOrCertificate::PublicKey { key, .. } => self.check_key(key),
+            PublicKeyOrCertificate::Certificate(certificate) => {
+                use russh::keys::ssh_key::certificate::CertType;
+                let principals = certificate.valid_principals();
+                let named = principals.is_empty() || principals.iter().any(|p| p.eq_ignore_ascii_case(&self.address));
+                let signed = certificate.validate(&self.authorities).is_ok();
+                if certificate.cert_type() == CertType::Host && named && signed {
+                    return Ok(true);
+                }
+                // A certificate that does not hold is no better than the plain key in it.
+                self.check_key(&PublicKey::new(certificate.public_key().clone(), ""))
+            }
+        }
+        .map_err(ClientError::Key)
+    }
+}
+
+impl Client {
+    fn check_key(&self, key: &PublicKey) -> Result<bool, TransportError> {
+        let mut known = self.options.known_hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let address = known_hosts::record_name(&self.address, self.port);
+        let algorithm = key.algorithm().to_string();
+        let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
+        match known.check(&self.address, self.port, key) {
+            Verdict::Known => Ok(true),
+            Verdict::Revoked { at } => Err(TransportError::RevokedHostKey { address, known_at: at }),
+            Verdict::Changed { at } => {
+                Err(TransportError::ChangedHostKey { address, algorithm, fingerprint, known_at: at })
+            }
+            Verdict::Unknown => {
+                let (Some(path), Some(line)) =
+                    (&self.options.accept_new, known_hosts::record(&self.address, self.port, key))
+                else {
+                    return Err(TransportError::UnknownHostKey { address, algorithm, fingerprint });
+                };
+                append(path, &line).map_err(|e| TransportError::Local(format!("{}: {e}", path.display())))?;
+                known.add(path, &line);
+                Ok(true)
+            }
+        }
+    }
+}
+
+/// Adds a line in one write; a file that is not there is made for its owner alone.
+fn append(path: &PathBuf, line: &str) -> std::io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+    if let Some(dir) = path.parent() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    }
+    std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path)?.write_all(line.as_bytes())
+}
+
+/// A command on a channel of its own.
+struct Exec {
+    channel: Channel<Msg>,
+    status: Option<u32>,
+}
+
+impl Exec {
+    async fn start(handle: &Handle<Client>, line: &CommandLine) -> Result<Self, TransportError> {
+        let channel = handle.channel_open_session().await.map_err(|e| lost(&e))?;
+        // Without a reply to wait for: the first answer comes as soon as the first script is there.
+        channel.exec(false, words(&line.words)).await.map_err(|e| lost(&e))?;
+        Ok(Self { channel, status: None })
+    }
+}
+
+fn lost(error: &russh::Error) -> TransportError {
+    TransportError::Lost { reason: error.to_string() }
+}
+
+impl Pipe for Exec {
+    async fn send(&mut self, bytes: &[u8]) -> Result<(), TransportError> {
+        self.channel.data(bytes).await.map_err(|e| lost(&e))
+    }
+
+    async fn finish_input(&mut self) -> Result<(), TransportError> {
+        self.channel.eof().await.map_err(|e| lost(&e))
+    }
+
+    async fn receive(&mut self) -> Result<Chunk, TransportError> {
+        loop {
+            match self.channel.wait().await {
+                Some(ChannelMsg::Data { data }) => return Ok(Chunk::Out(data.to_vec())),
+                Some(ChannelMsg::ExtendedData { data, .. }) => return Ok(Chunk::Err(data.to_vec())),
+                Some(ChannelMsg::ExitStatus { exit_status }) => self.status = Some(exit_status),
+                Some(ChannelMsg::Close) | None => return Ok(Chunk::End(self.status)),
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+impl Connection for SshConnection {
+    fn run<'a>(
+        &'a mut self,
+        script: &'a Script,
+        frames: &'a mut dyn FrameSink,
+    ) -> BoxFuture<'a, Result<(), TransportError>> {
+        Box::pin(self.shell.run(script, frames))
+    }
+
+    fn feed<'a>(
+        &'a mut self,
+        script: &'a Script,
+        body: &'a mut (dyn AsyncRead + Send + Unpin),
+        frames: &'a mut dyn FrameSink,
+    ) -> BoxFuture<'a, Result<(), TransportError>> {
+        Box::pin(async move {
+            let text = String::from_utf8_lossy(&script.text);
+            let line = CommandLine::with_script(self.become_.as_ref(), &random()?, &text);
+            let exec = Exec::start(&self.handle, &line).await?;
+            let mut shell = Shell::new(exec, line, self.become_.clone());
+            let fed = shell.feed(script, body, frames).await;
+            // A channel that is dropped while its command runs would hold a session slot of the server.
+            let _ = shell.pipe.channel.close().await;
+            fed
+        })
+    }
+}
