@@ -286,6 +286,7 @@ impl Compiler<'_> {
             sensitive,
             become_user,
             places: Places { title: d.title.span, params: vec![] },
+            managed_below: vec![],
         };
         let number = self.pending.len();
         for module in &inherited.modules {
@@ -407,9 +408,24 @@ impl Compiler<'_> {
         Ok(())
     }
 
+    /// Tells each directory that is purged what of it is managed.
+    fn tell_what_is_managed(&mut self) {
+        let paths = self.pending.iter().filter(|p| ["directory", "file", "symlink"].contains(&p.id.kind));
+        let paths: Vec<String> = paths.map(|p| p.id.title.clone()).collect();
+        let directories = TYPES.iter().zip(&mut self.declared).filter(|(ty, _)| ty.name() == "directory");
+        for (_, declared) in directories {
+            for directory in declared.iter_mut().filter(|d| d.params.get("purge").or(d.params.get("recurse")).is_some())
+            {
+                let top = format!("{}/", directory.title);
+                directory.managed_below = paths.iter().filter(|p| p.starts_with(&top)).cloned().collect();
+            }
+        }
+    }
+
     /// Types the declarations and draws the edges.
-    fn link(self, host: &str, facts: Facts, selection: &Selection, found: &mut Diagnostics) -> Option<Catalog> {
+    fn link(mut self, host: &str, facts: Facts, selection: &Selection, found: &mut Diagnostics) -> Option<Catalog> {
         let sources = &self.project.templates.sources;
+        self.tell_what_is_managed();
         let mut batches: Vec<Option<Box<dyn Batch>>> = vec![];
         for (ty, declared) in TYPES.iter().zip(&self.declared) {
             let ty: &'static dyn Type = *ty;

@@ -21,6 +21,8 @@ pub struct Declared {
     pub sensitive: bool,
     pub become_user: Option<String>,
     pub places: Places,
+    /// As [`Want::managed_below`].
+    pub managed_below: Vec<String>,
 }
 
 /// A resource type, whatever its parameters.
@@ -132,6 +134,7 @@ impl<T: ResourceType> Type for T {
                 body: d.body.clone(),
                 sensitive: d.sensitive || secret,
                 become_user: d.become_user.clone(),
+                managed_below: d.managed_below.clone(),
                 places: Places {
                     title: d.places.title,
                     params: match &d.params.value {

@@ -1,7 +1,11 @@
 //! The types of things that can be managed: one file each, one line each in [`TYPES`].
 
+mod attributes;
 pub mod batch;
 pub mod difference;
+pub mod directory;
+pub mod file;
+pub mod symlink;
 pub mod sysctl;
 pub mod value;
 
@@ -18,7 +22,7 @@ use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 
 /// Every resource type.
-pub const TYPES: &[&dyn batch::Type] = &[&sysctl::Sysctl];
+pub const TYPES: &[&dyn batch::Type] = &[&directory::Directory, &file::File, &symlink::Symlink, &sysctl::Sysctl];
 
 /// What one resource is to be: its parameters, all values final.
 #[derive(Clone, Debug)]
@@ -32,6 +36,8 @@ pub struct Want<P> {
     /// The user its commands run as, where it is not the connection's own.
     pub become_user: Option<String>,
     pub places: Places,
+    /// Of a directory with `purge` or `recurse`: the paths below it that the catalog's files, directories and links have.
+    pub managed_below: Vec<String>,
 }
 
 impl<P> Want<P> {

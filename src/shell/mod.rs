@@ -9,6 +9,7 @@ pub mod probe;
 pub mod quote;
 pub mod state;
 pub mod steps;
+pub mod tree;
 
 use frame::Nonce;
 

@@ -40,8 +40,7 @@ pub enum Query {
     NftRuleset,
     /// `sysctl KEY…`: a line `key = value` for each that exists.
     Sysctl,
-    /// `find DIR… -mindepth 1`-like listing: for each entry below the arguments a line
-    /// `type-and-mode-hex SPACE uid SPACE gid SPACE user SPACE group SPACE path`, not crossing file systems.
+    /// Directories and all below them, not crossing file systems; read by [`super::tree::parse`].
     Tree,
     /// The first 1 MiB of one file.
     Contents,
@@ -105,9 +104,7 @@ impl ProbeScript {
                 Query::Shadow => Ok(()),
                 Query::NftRuleset | Query::Owed => Ok(()),
                 Query::Sysctl => writeln!(snippet, "sysctl -- {list} 2>/dev/null"),
-                Query::Tree => {
-                    writeln!(snippet, "find {list} -xdev -exec stat -c '%f %u %g %U %G %n' {{}} + 2>/dev/null")
-                }
+                Query::Tree => write!(snippet, "{}", super::tree::snippet(&list)),
                 Query::Contents => writeln!(snippet, "head -c 1048576 -- {list} 2>/dev/null"),
             };
         }

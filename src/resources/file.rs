@@ -1,0 +1,273 @@
+//! Files: their contents, owner, group and mode.
+
+use super::attributes::{self, Questions, Wanted};
+use super::difference::{Action, Ahead, Difference, Shown, TextChange};
+use super::value::{Mode, Presence, Scalar};
+use super::{Due, Edges, Impossible, ResourceType, Want};
+use crate::facts::Facts;
+use crate::language::diagnostic::{Diagnostic, Diagnostics};
+use crate::shell::body::{Body, Digest};
+use crate::shell::files::{FileKind, FileStat, FileState};
+use crate::shell::probe::{Answers, BadAnswer, ProbeScript};
+use crate::shell::steps::Steps;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// The largest text that is shown line by line, in bytes; a probe brings along no larger one either.
+const SHOWN: u64 = 128 * 1024;
+
+pub struct File;
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// Whether the file is to be there. The default is `present`.
+    #[serde(default)]
+    pub state: Presence,
+    /// The contents, as they are. By default the contents are left alone, and a file that is missing is made empty.
+    pub content: Option<String>,
+    /// A file in the folder `files` beside the manifest, or in the module's own, with the contents. By default none.
+    pub source: Option<String>,
+    /// A template in the folder `templates` beside the manifest, or in the module's own, that renders to the contents.
+    /// By default none.
+    pub template: Option<String>,
+    /// The user that owns it, by name or number. By default the owner is left alone, and a new file belongs to the
+    /// user that applies.
+    pub owner: Option<Scalar>,
+    /// The group it belongs to, by name or number. By default the group is left alone, and a new file has the
+    /// system's default.
+    pub group: Option<Scalar>,
+    /// Permission bits in octal, in quotes. By default they are left alone, and a new file has `"0644"`.
+    pub mode: Option<Mode>,
+    /// A command that checks new contents before they take the old one's place; `%s` stands for the candidate's path.
+    /// Where it fails, the file stays as it was. By default nothing is checked.
+    pub validate: Option<String>,
+    /// Whether a directory, a link or a device that stands at the path is removed, with all that is in it. The default
+    /// is `false`: that is an error then, but for a link where the contents are given, which is replaced.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// What stands at the path, and what at its parent's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    at: FileState,
+    parent: FileState,
+}
+
+fn wanted(params: &Params) -> Wanted<'_> {
+    Wanted { owner: params.owner.as_ref(), group: params.group.as_ref(), mode: params.mode }
+}
+
+/// What is to be asked about.
+fn questions(wants: &[&Want<Params>]) -> Questions {
+    let mut questions = Questions::default();
+    for want in wants {
+        questions.ask(want.title(), want.body.as_ref().map(|b| b.digest.clone()));
+        questions.ask(attributes::parent(want.title()), None);
+    }
+    questions
+}
+
+fn text(bytes: &[u8]) -> Option<String> {
+    String::from_utf8(bytes.to_vec()).ok().filter(|t| !t.contains('\0'))
+}
+
+/// Both texts, where both are text and small.
+fn text_change(before: &[u8], body: &Body) -> Option<TextChange> {
+    let after = body.held_bytes().filter(|_| body.size <= SHOWN && !body.secret)?;
+    Some(TextChange { before: text(before)?, after: text(after)? })
+}
+
+/// What has to be done with the contents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Replace {
+    /// They are as they should be.
+    No,
+    Contents,
+    /// What stands there has to go first.
+    Removing,
+}
+
+/// Judges an existing thing of whatever kind.
+fn replace(want: &Want<Params>, seen: &FileStat) -> Result<Replace, Impossible> {
+    let path = want.title();
+    match (seen.kind, &want.body) {
+        (FileKind::Regular, Some(body)) => match &seen.digest {
+            Some(digest) if *digest == body.digest => Ok(Replace::No),
+            Some(_) => Ok(Replace::Contents),
+            None => Err(Impossible(format!("{path} cannot be read, so its contents cannot be compared"))),
+        },
+        (FileKind::Regular, None) => Ok(Replace::No),
+        (FileKind::Symlink, Some(_)) => Ok(Replace::Contents),
+        (FileKind::Directory, _) if want.params.force => Ok(Replace::Removing),
+        (_, _) if want.params.force => Ok(Replace::Contents),
+        (FileKind::Symlink, None) => Err(Impossible(format!(
+            "{path} is a symlink to {}, and no contents are given to replace it with; `force: true` makes it an empty file",
+            seen.target.as_deref().unwrap_or("somewhere")
+        ))),
+        (kind, _) => Err(Impossible(format!("{path} is a {}; it is replaced with `force: true` alone", kind.as_str()))),
+    }
+}
+
+fn kind(stat: &FileStat) -> String {
+    match &stat.target {
+        Some(target) => format!("symlink to {target}"),
+        None => stat.kind.as_str().to_owned(),
+    }
+}
+
+impl ResourceType for File {
+    const NAME: &'static str = "file";
+    const ABOUT: &'static str = "A file: its contents, owner, group and mode.";
+    const EXAMPLE: &'static str = "- file: /etc/motd\n  content: |\n    Welcome.\n  owner: root\n  group: root\n  mode: \"0644\"\n- file: /etc/nologin\n  state: absent\n";
+    const HAS_BODY: bool = true;
+
+    type Params = Params;
+    type Observed = Observed;
+
+    fn check(&self, want: &Want<Params>, _: &Facts, out: &mut Diagnostics) {
+        attributes::check_path(want, out);
+        wanted(&want.params).check(want, out);
+        let params = &want.params;
+        if let Some(validate) = &params.validate
+            && !validate.contains("%s")
+        {
+            let label = "it does not say with `%s` where the candidate's path goes";
+            out.push(Diagnostic::error("wrong value", Some(want.places.of("validate")), label));
+        }
+        let given = [
+            ("content", params.content.is_some()),
+            ("source", params.source.is_some()),
+            ("template", params.template.is_some()),
+            ("owner", params.owner.is_some()),
+            ("group", params.group.is_some()),
+            ("mode", params.mode.is_some()),
+            ("validate", params.validate.is_some()),
+        ];
+        for (name, _) in given.iter().filter(|(_, given)| *given && params.state == Presence::Absent) {
+            let label = format!("a file that is to be absent has no {name}");
+            out.push(Diagnostic::error("parameters that exclude one another", Some(want.places.of(name)), label));
+        }
+    }
+
+    fn relate(&self, want: &Want<Params>, edges: &mut Edges) {
+        edges.require_parent(&want.id, want.title());
+        wanted(&want.params).relate(&want.id, edges);
+    }
+
+    fn probe(&self, wants: &[&Want<Params>], _: &Facts, probe: &mut ProbeScript) {
+        probe.ask_files(questions(wants).list());
+    }
+
+    fn observe(&self, wants: &[&Want<Params>], _: &Facts, answers: &mut Answers) -> Vec<Result<Observed, BadAnswer>> {
+        match questions(wants).read(answers) {
+            Ok(states) => wants
+                .iter()
+                .map(|want| {
+                    let parent = states.of(attributes::parent(want.title()))?;
+                    Ok(Observed { at: states.of(want.title())?, parent })
+                })
+                .collect(),
+            Err(bad) => wants.iter().map(|_| Err(bad.clone())).collect(),
+        }
+    }
+
+    fn diff(&self, want: &Want<Params>, seen: &Observed, ahead: &Ahead<'_>) -> Result<Option<Difference>, Impossible> {
+        let path = want.title();
+        let mut difference;
+        match (want.params.state, &seen.at) {
+            (Presence::Absent, FileState::Absent) => return Ok(None),
+            (Presence::Absent, FileState::Present(stat)) => {
+                difference = Difference::new(Action::Remove);
+                difference.note("state", Shown::value(kind(stat)), Shown::Absent);
+                if stat.kind == FileKind::Directory {
+                    if !want.params.force {
+                        return Err(Impossible(format!(
+                            "{path} is a directory; it is removed with `force: true` alone"
+                        )));
+                    }
+                    difference.warnings.push(format!("the directory {path} is removed with all that is in it"));
+                }
+            }
+            (Presence::Present, FileState::Absent) => {
+                attributes::needs_parent(path, &seen.parent, ahead)?;
+                difference = Difference::new(Action::Create);
+                difference.note("state", Shown::Absent, Shown::value("file"));
+                note_contents(&mut difference, Shown::Absent, want.body.as_ref());
+                difference.text = want.body.as_ref().and_then(|b| text_change(b"", b));
+                wanted(&want.params).note_new(&mut difference);
+            }
+            (Presence::Present, FileState::Present(stat)) => {
+                difference = Difference::new(Action::Update);
+                let replace = replace(want, stat)?;
+                if stat.kind == FileKind::Regular {
+                    if let (Replace::Contents, Some(body), Some(digest)) = (replace, &want.body, &stat.digest) {
+                        let from = Shown::Value(attributes::contents(stat.size, digest));
+                        note_contents(&mut difference, from, Some(body));
+                        difference.text = stat.text.as_deref().and_then(|before| text_change(before, body));
+                    }
+                    wanted(&want.params).compare(stat, &mut difference);
+                } else {
+                    difference.note("state", Shown::value(kind(stat)), Shown::value("file"));
+                    note_contents(&mut difference, Shown::Absent, want.body.as_ref());
+                    wanted(&want.params).note_new(&mut difference);
+                    difference.warnings.push(match replace {
+                        Replace::Removing => format!("the directory {path} is removed with all that is in it"),
+                        _ => format!("the {} at {path} is replaced by a file", kind(stat)),
+                    });
+                }
+            }
+        }
+        Ok(difference.unless_empty())
+    }
+
+    fn predict(&self, want: &Want<Params>, seen: &Observed) -> Observed {
+        let at = match want.params.state {
+            Presence::Absent => FileState::Absent,
+            Presence::Present => {
+                let mut stat = match &seen.at {
+                    FileState::Present(stat) if stat.kind == FileKind::Regular => stat.clone(),
+                    _ => FileStat { digest: Some(Digest::of(b"")), ..attributes::fresh(FileKind::Regular, 0o644) },
+                };
+                if let Some(body) = &want.body {
+                    (stat.size, stat.digest, stat.text) = (body.size, Some(body.digest.clone()), None);
+                }
+                wanted(&want.params).set(&mut stat);
+                FileState::Present(stat)
+            }
+        };
+        Observed { at, parent: seen.parent.clone() }
+    }
+
+    fn apply(&self, _: &[&Want<Params>], due: &[Due<'_, Self>], _: &Facts, steps: &mut Steps) {
+        for Due { want, seen, .. } in due {
+            let (id, path, params) = (&want.id, want.title(), &want.params);
+            let replaces = match (params.state, &seen.at) {
+                (Presence::Absent, at) => {
+                    let recurse = matches!(at, FileState::Present(stat) if stat.kind == FileKind::Directory);
+                    steps.remove(id, path, recurse);
+                    continue;
+                }
+                (Presence::Present, FileState::Absent) => Replace::Contents,
+                (Presence::Present, FileState::Present(stat)) => replace(want, stat).unwrap_or(Replace::No),
+            };
+            if replaces == Replace::Removing {
+                steps.remove(id, path, true);
+            }
+            let attributes = wanted(params).attributes();
+            if replaces == Replace::No {
+                steps.set_attributes(id, path, attributes, false);
+            } else {
+                let body = want.body.clone().unwrap_or_else(|| Body::held(Vec::new(), false));
+                steps.replace_file(id, path, body, attributes, params.validate.clone());
+            }
+        }
+    }
+}
+
+fn note_contents(difference: &mut Difference, from: Shown, body: Option<&Body>) {
+    if let Some(body) = body {
+        difference.note("content", from, Shown::Value(attributes::contents(body.size, &body.digest)));
+    }
+}
