@@ -6,13 +6,14 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
+use trueup::catalog::id::ResourceId;
 use trueup::facts::Facts;
 use trueup::language::diagnostic::Diagnostics;
 use trueup::language::span::FileId;
 use trueup::language::yaml;
 use trueup::resources::TYPES;
 use trueup::resources::batch::{Batch, Declared};
-use trueup::resources::difference::{Ahead, Difference};
+use trueup::resources::difference::{Action, Ahead, Difference, Shown};
 use trueup::shell::apply::{Act, ApplyChange, ApplyPlan, ApplyStep, script};
 use trueup::shell::body::Body;
 use trueup::shell::frame::{Frame, FrameParser, Nonce};
@@ -440,5 +441,98 @@ fn what_a_plan_promises_is_what_comes_and_goes() {
             let host = Host { dir: tempfile::tempdir().unwrap(), shell };
             check(&host, case);
         }
+    }
+}
+
+#[test]
+fn what_a_change_ahead_makes_is_reckoned_with() {
+    let host = Host { dir: tempfile::tempdir().unwrap(), shell: &["sh"] };
+    fs::create_dir(host.root()).unwrap();
+    let make = |kind: &'static str, title: &str, action| {
+        let title = format!("{}/{title}", host.root());
+        (ResourceId::new(kind, title.clone()), title, Difference::new(action))
+    };
+    for kind in ["file", "directory", "symlink"] {
+        let params = if kind == "symlink" { "{target: x}" } else { "{}" };
+        let batch = batch(&host, &Case { kind, title: "a/b/c", params, ..BLANK });
+        let mut probe = ProbeScript::default();
+        batch.probe(&[0], &Facts::default(), &mut probe);
+        let count = probe.len();
+        let frames = host.sh(&probe.into_text(&nonce()));
+        let seen = batch.observe(&[0], &Facts::default(), &mut Answers::new(frames, 0, count));
+        for (ahead, possible) in [
+            (vec![], false),
+            (vec![make("directory", "a/b", Action::Create)], true),
+            (vec![make("directory", "a/b", Action::Remove)], false),
+            (vec![make("directory", "a", Action::Create)], false),
+            (vec![make("directory", "a/b/x", Action::Create)], true),
+            (vec![make("symlink", "a", Action::Update)], true),
+            (vec![make("sysctl", "x", Action::Update)], false),
+            (vec![make("package", "x", Action::Create)], true),
+        ] {
+            let difference = seen.diff(0, &Ahead::new(&ahead));
+            assert_eq!(difference.is_ok(), possible, "{kind} {ahead:?}");
+            assert!(difference.is_err() || difference.is_ok_and(|d| d.is_some_and(|d| d.action == Action::Create)));
+        }
+    }
+}
+
+#[test]
+fn a_secret_is_never_shown() {
+    let host = Host { dir: tempfile::tempdir().unwrap(), shell: &["sh"] };
+    fs::create_dir(host.root()).unwrap();
+    let ty = TYPES.iter().find(|t| t.name() == "file").unwrap();
+    let declared = Declared {
+        title: format!("{}/f", host.root()),
+        params: yaml::parse_one("{mode: \"0600\"}", FileId(0)).unwrap().unwrap(),
+        body: Some(Body::held(&b"hunter2"[..], true)),
+        sensitive: false,
+        become_user: None,
+        places: Default::default(),
+        managed_below: vec![],
+    };
+    let batch = ty.batch(&[declared], &Facts::default(), &mut Diagnostics::default()).unwrap();
+    let mut probe = ProbeScript::default();
+    batch.probe(&[0], &Facts::default(), &mut probe);
+    let frames = host.sh(&probe.into_text(&nonce()));
+    let seen = batch.observe(&[0], &Facts::default(), &mut Answers::new(frames, 0, 1));
+    let difference = seen.diff(0, &Ahead::default()).unwrap().unwrap();
+    let digest = Body::held(&b"hunter2"[..], false).digest;
+    let shown = format!("{difference:?}");
+    assert!(!shown.contains("hunter2") && !shown.contains(&digest.as_str()[..12]), "{shown}");
+    assert!(difference.properties.iter().any(|p| p.name == "content" && p.to == Shown::Secret));
+}
+
+#[test]
+fn parameters_that_cannot_be_are_told() {
+    let wrong = |kind: &str, title: &str, params: &str| {
+        let ty = TYPES.iter().find(|t| t.name() == kind).unwrap();
+        let declared = Declared {
+            title: title.to_owned(),
+            params: yaml::parse_one(params, FileId(0)).unwrap().unwrap(),
+            body: None,
+            sensitive: false,
+            become_user: None,
+            places: Default::default(),
+            managed_below: vec![],
+        };
+        let mut found = Diagnostics::default();
+        ty.batch(&[declared], &Facts::default(), &mut found);
+        found.iter().map(|d| d.label.clone()).collect::<Vec<_>>().join("; ")
+    };
+    for (kind, title, params, label) in [
+        ("file", "etc/x", "{}", "`etc/x` is no absolute path"),
+        ("file", "/", "{}", "the root directory is not managed"),
+        ("directory", "/etc/x/", "{}", "a path is written without a slash at its end"),
+        ("symlink", "/etc/../x", "{target: y}", "a path is written without `//`, `.` and `..` in it"),
+        ("symlink", "/x", "{}", "`target` is needed here"),
+        ("file", "/x", "{owner: 'a:b'}", "`a:b` is neither a name nor a number"),
+        ("file", "/x", "{validate: 'true'}", "it does not say with `%s` where the candidate's path goes"),
+        ("file", "/x", "{state: absent, mode: \"0600\"}", "a file that is to be absent has no mode"),
+        ("directory", "/x", "{recurse: true}", "there is no owner, group or mode to be set below"),
+        ("directory", "/x", "{state: absent, purge: true}", "a directory that is to be absent has no purge"),
+        ("file", "/x", "{owner: 0, mode: \"0600\"}", ""),
+    ] {
+        assert_eq!(wrong(kind, title, params), label, "{kind} {title} {params}");
     }
 }
