@@ -265,9 +265,9 @@ settle_users() {
         chroot "$root" useradd --create-home --shell /bin/bash "$user"
     done
     echo 'pw:correct horse' | chroot "$root" chpasswd
-    # The lecture would be recorded below /var/lib/sudo at a user's first password.
+    # sudo would record its lecture below /var/lib/sudo, and the first use by an `admin` in the home.
     cat >"$root/etc/sudoers.d/fleet" <<'SUDOERS'
-Defaults lecture=never
+Defaults lecture=never, !admin_flag
 admin ALL=(ALL:ALL) NOPASSWD: ALL
 pw ALL=(ALL:ALL) ALL
 SUDOERS

@@ -396,18 +396,23 @@ wait_until_up() {
 }
 
 has_booted() {
-    local state
-    answers "$(<"$1/address")" || return 1
+    local state leader
+    leader=$(leader "$1")
+    # Asked first, because a connection sent too early is sent again only after a second.
+    [[ -n $leader ]] && listens "$leader" && answers "$(<"$1/address")" || return 1
     [[ $(<"$1/kind") == debian ]] || return 0
     state=$(exec_in "$1" systemctl is-system-running 2>/dev/null) || true
     # Whether a service failed is for the test to judge: the host is up.
     [[ $state == running || $state == degraded ]]
 }
 
+# Whether something listens on port 22 of the host whose process 1 is $1.
+listens() { grep -qs ':0016 [0:]* 0A ' "/proc/$1/net/tcp" "/proc/$1/net/tcp6"; }
+
 # Whether a server of SSH greets on port 22 of address $1.
 answers() {
     # shellcheck disable=SC2016 # expanded by the inner shell
-    timeout 1 bash -c 'exec 3<>"/dev/tcp/$1/22" && read -r line <&3 && [[ $line == SSH-* ]]' _ "$1" 2>/dev/null
+    timeout 3 bash -c 'exec 3<>"/dev/tcp/$1/22" && read -r line <&3 && [[ $line == SSH-* ]]' _ "$1" 2>/dev/null
 }
 
 # Runs a command as root inside the host in directory $1, past ssh.
@@ -426,7 +431,8 @@ exec_in() {
 reboot_host() {
     local host=$DIR/hosts/$1 before
     before=$(cat "$host/nspawn")
-    exec_in "$host" reboot
+    # The host's end may take the command along; whether it went is asked next.
+    exec_in "$host" reboot || true
     wait_for "$BOOT_SECONDS" has_left "$host" "$before" || die "host '$1' did not go down for its reboot"
 }
 

@@ -31,6 +31,11 @@ fn hosts_are_whole_machines() {
     assert_eq!(web.sh("trueup-probe && apt-get install -y trueup-probe >/dev/null && trueup-probe").text(), "1.0\n1.1");
     assert!(!fleet.host("web2").sh("jq --version").status.success(), "hosts share a disk");
 
+    let mut open = Command::new("ssh-keygen");
+    open.args(["-y", "-P", "open sesame", "-f"]).arg(fleet.locked_key());
+    let public = String::from_utf8(open.output().expect("ssh-keygen runs").stdout).expect("a public key");
+    assert!(web.sh("cat /etc/ssh/fleet_keys").text().contains(public.trim()), "{public}");
+
     let bare = fleet.host("box");
     assert_eq!(bare.ssh("root", "hostname; id -u").text(), "box\n0");
     for absent in ["bash", "systemctl", "apt-get", "dpkg", "stat --version", "test -e /etc/os-release"] {
@@ -38,7 +43,11 @@ fn hosts_are_whole_machines() {
     }
 
     let inventory = fs::read_to_string(fleet.inventory()).expect("an inventory");
+    assert!(inventory.contains(&format!("ansible_ssh_private_key_file: {}\n", fleet.key().display())), "{inventory}");
+    let known_hosts = fs::read_to_string(fleet.known_hosts()).expect("known hosts");
     for host in fleet.hosts() {
+        assert!(known_hosts.contains(&format!("{} ssh-ed25519 ", host.address)), "{known_hosts}");
+        assert!(host.upper.join("etc/hosts").exists());
         assert!(inventory.contains(&format!("{}: {{ ansible_host: {},", host.name, host.address)), "{inventory}");
     }
 }
