@@ -78,7 +78,9 @@ impl Fleet {
     #[track_caller]
     pub fn add(&mut self, hosts: &[(&str, Kind)]) {
         let mut up = harness("up", &self.dir);
-        up.arg("--owner").arg(std::process::id().to_string());
+        if !stays() {
+            up.args(["--owner", &std::process::id().to_string()]);
+        }
         for (name, kind) in hosts {
             up.args(["--kind", kind.word(), name]);
         }
@@ -137,7 +139,7 @@ impl Fleet {
 
 impl Drop for Fleet {
     fn drop(&mut self) {
-        if std::env::var_os("TRUEUP_FLEET_KEEP").is_some() {
+        if stays() {
             eprintln!("the fleet stays in {0}; end it with: fleet down --dir {0}", self.dir.display());
             return;
         }
@@ -192,6 +194,11 @@ impl Host {
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::take(&self.fleet.join("hosts").join(&self.name)).expect("the host's disk can be read")
     }
+}
+
+/// Whether fleets are to outlive their tests.
+fn stays() -> bool {
+    std::env::var_os("TRUEUP_FLEET_KEEP").is_some()
 }
 
 /// A call of the script with a fleet's directory.

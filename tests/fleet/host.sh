@@ -199,7 +199,11 @@ sweep() {
 
 # Ends all hosts of the fleet in directory $1 and removes what the harness made there.
 end_fleet() {
-    local host pids=() pid
+    local host pids=() pid lock
+    [[ -d $1 ]] || return 0
+    # Ended twice at once, the slower one would meet machines whose names have new owners.
+    exec {lock}<"$1"
+    flock "$lock"
     for host in "$1"/hosts/*/; do
         [[ -d $host ]] || continue
         end_host "${host%/}" &
@@ -210,6 +214,7 @@ end_fleet() {
     done
     rm -rf --one-file-system "$1"/{hosts,owner,known_hosts,hosts.yml,client_key{,.pub},locked_key{,.pub}}
     rmdir "$1" 2>/dev/null || true # what the owner put there stays
+    exec {lock}>&-
     remove_idle_bridge
 }
 
@@ -375,9 +380,10 @@ end_host() {
 end_machine() {
     [[ -z $1 ]] || clear_machine "$1"
     unmount_below "$2"
-    rm -rf --one-file-system "$2"
-    # The address is given back last: nothing of the host is left that could meet its next owner.
+    # After all that the name stands for, so that it cannot be met by the name's next owner; before
+    # the directory, whose absence would have a sweep end the machine of that name.
     [[ -z $1 ]] || rm -f "$RUN/hosts/$1"
+    rm -rf --one-file-system "$2"
 }
 
 unmount_below() {
