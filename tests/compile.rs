@@ -8,6 +8,9 @@ use trueup::language::diagnostic::Diagnostics;
 use trueup::language::project;
 use trueup::language::span::Sources;
 use trueup::resources::TYPES;
+use trueup::resources::difference::Ahead;
+use trueup::shell::frame::Frame;
+use trueup::shell::probe::Answers;
 
 /// A project of these files; its catalog, or all that is said of it.
 fn catalog(files: &[(&str, &str)]) -> Result<Catalog, String> {
@@ -171,4 +174,32 @@ fn a_reference_in_a_flow_list_needs_quotes_and_is_told_so() {
     insta::assert_snapshot!(
         one("- hosts: all\n  resources:\n    - sysctl: a\n      require: [sysctl[b]]\n").unwrap_err()
     );
+}
+
+#[test]
+fn a_purged_directory_knows_what_of_it_is_managed() {
+    let site = r#"
+- hosts: all
+  resources:
+    - directory: /etc/app
+      purge: true
+    - file: "/etc/app/{{ item }}/x"
+      content: x
+      for_each: [a, b]
+    - file: /etc/apparmor
+      content: x
+"#;
+    let catalog = one(site).unwrap();
+    assert_eq!(
+        ids(&catalog),
+        ["directory[/etc/app]", "file[/etc/app/a/x]", "file[/etc/app/b/x]", "file[/etc/apparmor]"]
+    );
+    let directories = catalog.batches.iter().find(|b| b.ty().name() == "directory").unwrap();
+    let frame = |slot, body: &[u8]| Frame { slot, status: 0, body: body.to_vec() };
+    let tree = b"3\n41ed 0 0 root root\n41ed 0 0 root root\n81a4 0 0 root root\n/etc/app\0/etc/app/a\0/etc/app/c\0";
+    let frames = vec![frame(0, b"dd\n41ed 0 0 root root 1 /etc/app\n41ed 0 0 root root 1 /etc\n"), frame(1, tree)];
+    let seen = directories.observe(&[0], &catalog.facts, &mut Answers::new(frames, 0, 2));
+    let difference = seen.diff(0, &Ahead::default()).unwrap().unwrap();
+    let told: Vec<_> = difference.properties.iter().map(|p| format!("{}: {}", p.name, p.from)).collect();
+    assert_eq!(told, ["purged: file c"]);
 }
