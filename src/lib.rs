@@ -3,6 +3,7 @@
 pub mod catalog;
 pub mod engine;
 pub mod facts;
+pub mod inventory;
 pub mod language;
 pub mod plan;
 pub mod report;
