@@ -1,6 +1,7 @@
 //! trueup: brings a fleet into line with what was written down.
 
 pub mod catalog;
+pub mod cli;
 pub mod engine;
 pub mod facts;
 pub mod inventory;

@@ -101,6 +101,24 @@ pub fn load(
     }
 }
 
+/// A project without a manifest, for what needs hosts alone.
+///
+/// # Errors
+/// What was found before.
+pub fn empty(sources: Sources, found: Diagnostics) -> Result<Project, LoadError> {
+    match Templates::new(Arc::new(sources), []) {
+        Ok(templates) if !found.has_errors() => Ok(Project {
+            plays: vec![],
+            modules: BTreeMap::new(),
+            templates: Arc::new(templates),
+            files: HashMap::new(),
+            extra_vars: vec![],
+        }),
+        Ok(templates) => Err(LoadError { sources: templates.sources, found }),
+        Err((sources, _)) => Err(LoadError { sources, found }),
+    }
+}
+
 fn read_manifest(
     path: &Path,
     included: Option<super::span::Span>,

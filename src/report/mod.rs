@@ -1,6 +1,10 @@
 //! What people and machines read: fed by the engine, computing nothing that it does not hold.
 
+pub mod doc;
+pub mod facts;
+pub mod graph;
 pub mod json;
 pub mod progress;
+pub mod schema;
 pub mod style;
 pub mod text;

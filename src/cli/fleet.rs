@@ -1,0 +1,563 @@
+//! What the commands that speak of hosts share: reading the project and the inventory, and how hosts are reached.
+
+use super::{CliError, Output};
+use crate::catalog::compile::Selection;
+use crate::engine::run::{ApplyOptions, Connect, Job, Run};
+use crate::inventory::{self, Inventory, Pattern, connection};
+use crate::language::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::language::node::{Mapping, Node, Yaml};
+use crate::language::project::{self, Project};
+use crate::language::scope::Scope;
+use crate::language::secret::Secret;
+use crate::language::span::{Sources, Span, Spanned};
+use crate::language::yaml;
+use crate::report::text;
+use crate::resources::TYPES;
+use crate::shell::frame::Limits;
+use crate::shell::state::RunName;
+use crate::transport::auth::Keys;
+use crate::transport::known_hosts::KnownHosts;
+use crate::transport::ssh::{self, SshOptions};
+use crate::transport::{Become, BoxFuture, Connection, Target, TransportError, local};
+use minijinja::Value;
+use std::collections::{BTreeMap, HashMap};
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Where the work is written down, and for which hosts.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ProjectArgs {
+    /// The manifest.
+    #[arg(default_value = "site.yml")]
+    pub manifest: PathBuf,
+    #[command(flatten)]
+    pub hosts: HostArgs,
+}
+
+/// Which hosts there are.
+#[derive(Clone, Debug, clap::Args)]
+pub struct HostArgs {
+    /// An inventory: a file, a folder, an executable, or hosts as in 'web1,web2,'. Can be given again. Without one:
+    /// hosts.yml, hosts.ini or hosts beside the manifest.
+    #[arg(short, long = "inventory", value_name = "INVENTORY")]
+    pub inventory: Vec<String>,
+    /// Only hosts that this pattern picks too; @FILE takes patterns from a file, one a line.
+    #[arg(long, value_name = "PATTERN")]
+    pub limit: Option<String>,
+    /// A variable, name=value, or @FILE of them. Stronger than any other. Can be given again.
+    #[arg(short, long = "extra-vars", value_name = "VARS")]
+    pub extra_vars: Vec<String>,
+}
+
+/// How hosts are reached.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ConnectionArgs {
+    /// Hosts that are worked on at once.
+    #[arg(short, long, default_value_t = 100, value_name = "N")]
+    pub forks: usize,
+    /// The user to log in as, where the inventory names none. Without one: who you are here.
+    #[arg(short, long)]
+    pub user: Option<String>,
+    /// A private key to log in with, tried after the agent's.
+    #[arg(long, value_name = "FILE")]
+    pub private_key: Option<PathBuf>,
+    /// Ask for the password to log in with.
+    #[arg(short = 'k', long)]
+    pub ask_pass: bool,
+    /// Become another user through sudo, root unless --become-user names one.
+    #[arg(short, long = "become")]
+    pub become_: bool,
+    #[arg(long, value_name = "USER")]
+    pub become_user: Option<String>,
+    /// Ask for sudo's password.
+    #[arg(short = 'K', long)]
+    pub ask_become_pass: bool,
+    /// Take sudo's password from the first line of a file.
+    #[arg(long, value_name = "FILE", conflicts_with = "ask_become_pass")]
+    pub become_password_file: Option<PathBuf>,
+    /// Put host keys that are not on record there, and trust them. One that has changed is refused all the same.
+    #[arg(long)]
+    pub accept_new: bool,
+    /// The known_hosts file to check against, and to add to. Without one: yours, and the system's.
+    #[arg(long, value_name = "FILE")]
+    pub known_hosts: Option<PathBuf>,
+    /// Seconds until a host that does not answer is given up.
+    #[arg(long, default_value_t = 10, value_name = "SECONDS")]
+    pub connect_timeout: u64,
+    /// Seconds of silence in the middle of an answer until a host is given up.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub timeout: u64,
+    /// Seconds that one step of an apply may take.
+    #[arg(long, default_value_t = 1800, value_name = "SECONDS")]
+    pub step_timeout: u64,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+pub struct FleetArgs {
+    #[command(flatten)]
+    pub project: ProjectArgs,
+    /// Only resources with one of these tags, and what they need.
+    #[arg(long, value_delimiter = ',', value_name = "TAGS")]
+    pub tags: Vec<String>,
+    /// No resources with one of these tags.
+    #[arg(long, value_delimiter = ',', value_name = "TAGS")]
+    pub skip_tags: Vec<String>,
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+}
+
+/// How a plan or its outcome is shown.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ReportArgs {
+    /// One JSON document; `trueup schema plan` describes it.
+    #[arg(long)]
+    pub json: bool,
+    /// Without the lines that change in files.
+    #[arg(long)]
+    pub no_diff: bool,
+}
+
+impl ReportArgs {
+    pub fn options(&self, output: &Output) -> text::Options {
+        text::Options { style: output.style(), diff: !self.no_diff, quiet: output.quiet }
+    }
+}
+
+/// A project with the hosts it is for.
+pub struct Loaded {
+    pub project: Arc<Project>,
+    pub inventory: Inventory,
+    /// Hosts in the inventory's order, each with the numbers of its plays.
+    pub hosts: Vec<(String, Vec<usize>)>,
+}
+
+/// Findings as they are shown: errors as the command's error, warnings at once.
+pub fn told(found: &Diagnostics, sources: &Sources, output: &Output) -> CliError {
+    let colour = output.style().colour && std::io::stderr().is_terminal();
+    let texts: Vec<String> = found.iter().map(|d| d.render(sources, colour)).collect();
+    let errors = found.iter().filter(|d| d.severity == Severity::Error).count();
+    let count = if errors > 1 { format!("\n\n{errors} errors") } else { String::new() };
+    CliError::Found(format!("{}{count}", texts.join("\n\n")))
+}
+
+fn warn(found: &Diagnostics, sources: &Sources, output: &Output) {
+    let colour = output.style().colour && std::io::stderr().is_terminal();
+    for d in found.iter().filter(|d| d.severity == Severity::Warning) {
+        eprintln!("{}\n", d.render(sources, colour));
+    }
+}
+
+/// The inventories to read: those that are named, or what stands beside the manifest.
+fn inventories(args: &HostArgs, dir: &Path) -> Vec<String> {
+    if !args.inventory.is_empty() {
+        return args.inventory.clone();
+    }
+    let usual = ["hosts.yml", "hosts.yaml", "hosts.ini", "hosts"];
+    usual.iter().map(|n| dir.join(n)).find(|p| p.exists()).map(|p| p.display().to_string()).into_iter().collect()
+}
+
+/// Reads an inventory alone, without a manifest.
+pub fn load_inventory(args: &HostArgs, output: &Output) -> Result<Inventory, CliError> {
+    let mut sources = Sources::default();
+    let paths = inventories(args, Path::new(""));
+    if paths.is_empty() {
+        return Err(CliError::Other("no inventory: name one with -i, or put a hosts.yml here".into()));
+    }
+    let mut inventory = inventory::load(&paths, None, &mut sources).map_err(|found| told(&found, &sources, output))?;
+    if args.limit.as_deref().is_some_and(|l| l.contains("localhost")) {
+        inventory.add_localhost();
+    }
+    Ok(inventory)
+}
+
+/// The hosts that `--limit` leaves.
+pub fn limit(inventory: &Inventory, text: &str, output: &Output) -> Result<Vec<String>, CliError> {
+    let text = match text.strip_prefix('@') {
+        Some(path) => {
+            let lines = std::fs::read_to_string(path).map_err(|e| CliError::Other(format!("{path}: {e}")))?;
+            lines.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).collect::<Vec<_>>().join(",")
+        }
+        None => text.to_owned(),
+    };
+    let mut sources = Sources::default();
+    let file = sources.add("--limit", text.as_str());
+    let span = Some(Span::new(file, 0, text.len()));
+    let mut found = Diagnostics::default();
+    let pattern = match Pattern::parse(&text, span) {
+        Ok(pattern) => pattern,
+        Err(d) => {
+            found.push(d);
+            return Err(told(&found, &sources, output));
+        }
+    };
+    let (hosts, notes) = pattern.select(inventory);
+    notes.into_iter().for_each(|d| found.push(d));
+    if found.has_errors() {
+        return Err(told(&found, &sources, output));
+    }
+    Ok(hosts.into_iter().map(str::to_owned).collect())
+}
+
+/// Reads the project and the inventory, and finds out which hosts are in which plays.
+///
+/// # Errors
+/// All that is wrong with what was written.
+pub fn load_project(args: &ProjectArgs, output: &Output) -> Result<Loaded, CliError> {
+    let mut sources = Sources::default();
+    let mut found = Diagnostics::default();
+    let dir = args.manifest.parent().unwrap_or(Path::new("")).to_path_buf();
+    let extra = extra_vars(&args.hosts.extra_vars, &mut sources, &mut found);
+    let paths = inventories(&args.hosts, &dir);
+    let inventory = match inventory::load(&paths, Some(&dir), &mut sources) {
+        Ok(inventory) => Some(inventory),
+        Err(errors) => {
+            found.extend(errors);
+            None
+        }
+    };
+    let types: Vec<_> = TYPES.iter().map(|t| t.name()).collect();
+    let loaded = project::load(&args.manifest, extra, &types, sources, found);
+    let project = loaded.map_err(|e| told(&e.found, &e.sources, output))?;
+    let sources = project.templates.sources.clone();
+    let Some(mut inventory) = inventory else { return Err(CliError::Other("no inventory".into())) };
+    let mut found = Diagnostics::default();
+    let mut plays: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (n, play) in project.plays.iter().enumerate() {
+        match Pattern::parse(&play.hosts.value, Some(play.hosts.span)) {
+            Ok(pattern) => {
+                if pattern.names_localhost() {
+                    inventory.add_localhost();
+                }
+                let (hosts, notes) = pattern.select(&inventory);
+                for host in hosts {
+                    plays.entry(host.to_owned()).or_default().push(n);
+                }
+                for mut note in notes {
+                    // A fleet may well have no host of a kind; a play without any host at all is told below.
+                    note.severity = Severity::Warning;
+                    found.push(note);
+                }
+            }
+            Err(d) => found.push(d),
+        }
+    }
+    if found.has_errors() {
+        return Err(told(&found, &sources, output));
+    }
+    warn(&found, &sources, output);
+    if paths.is_empty() && plays.is_empty() {
+        return Err(CliError::Other(
+            "no inventory: name one with -i, or put a hosts.yml beside the manifest".to_owned(),
+        ));
+    }
+    let limited = args.hosts.limit.as_ref().map(|text| limit(&inventory, text, output)).transpose()?;
+    let names: Vec<String> = inventory.hosts().iter().map(|h| h.name.clone()).collect();
+    let hosts: Vec<_> = names
+        .into_iter()
+        .filter(|h| limited.as_ref().is_none_or(|l| l.contains(h)))
+        .filter_map(|h| plays.remove(&h).map(|p| (h, p)))
+        .collect();
+    if hosts.is_empty() {
+        let why =
+            if args.hosts.limit.is_some() { "no play's hosts are within --limit" } else { "no play matches any host" };
+        return Err(CliError::Other(format!("{why}: there is nothing to do")));
+    }
+    Ok(Loaded { project: Arc::new(project), inventory, hosts })
+}
+
+/// `-e`: `name=value`, several of them, a mapping, or `@FILE`.
+fn extra_vars(given: &[String], sources: &mut Sources, found: &mut Diagnostics) -> Mapping {
+    let mut vars: Mapping = vec![];
+    let mut set = |key: Spanned<String>, value: Node| {
+        vars.retain(|(k, _)| k.value != key.value);
+        vars.push((key, value));
+    };
+    for text in given {
+        if let Some(path) = text.strip_prefix('@') {
+            inventory::vars::file(Path::new(path), sources, found).into_iter().for_each(|(k, v)| set(k, v));
+            continue;
+        }
+        let file = sources.add("-e", text.as_str());
+        let whole = Span::new(file, 0, text.len());
+        if text.trim_start().starts_with('{') {
+            match yaml::parse_one(text, file) {
+                Ok(Some(Node { value: Yaml::Map(map), .. })) => map.into_iter().for_each(|(k, v)| set(k, v)),
+                Ok(_) => found.push(Diagnostic::error("no variables", Some(whole), "a mapping is wanted here")),
+                Err(errors) => found.extend(errors),
+            }
+            continue;
+        }
+        match text.split_once('=') {
+            Some((key, value)) => {
+                // Typed as in a file: a number is a number.
+                let parsed = yaml::parse_one(value, file).ok().flatten();
+                let plain = parsed.filter(|n| matches!(n.value, Yaml::Bool(_) | Yaml::Int(_) | Yaml::Float(_)));
+                let value = plain.map_or_else(|| Yaml::String(value.to_owned()), |n| n.value);
+                set(Spanned { value: key.trim().to_owned(), span: whole }, Node::new(whole, value));
+            }
+            None => found.push(
+                Diagnostic::error("no variable", Some(whole), "neither name=value nor @FILE")
+                    .help("such as -e port=8080"),
+            ),
+        }
+    }
+    vars
+}
+
+/// Reads everything a run works from.
+pub fn load(args: &FleetArgs, output: &Output) -> Result<Prepared, CliError> {
+    let loaded = load_project(&args.project, output)?;
+    let selection = Selection { tags: args.tags.clone(), skip_tags: args.skip_tags.clone() };
+    prepare(loaded, &args.connection, selection, output)
+}
+
+/// A run that is ready but for its start.
+pub struct Prepared {
+    run: Run,
+}
+
+impl Prepared {
+    pub fn into_run(self) -> Result<Arc<Run>, CliError> {
+        Ok(Arc::new(self.run))
+    }
+}
+
+/// Groups with their hosts, as templates see them.
+pub fn groups_value(inventory: &Inventory) -> Value {
+    let names = inventory.group_list().chain(["ungrouped"]);
+    Value::from_pairs(names.map(|g| (g.to_owned(), inventory.members(g).into_iter().collect::<Value>())))
+}
+
+/// The jobs of a run: a host with all that its catalog is made from.
+pub fn jobs(loaded: &Loaded) -> Vec<Job> {
+    let job = |(host, plays): &(String, Vec<usize>)| Job {
+        host: host.clone(),
+        group_names: loaded.inventory.group_names(host),
+        vars: loaded.inventory.vars_of(host).into_iter().map(|l| l.vars.clone()).collect(),
+        plays: plays.clone(),
+    };
+    loaded.hosts.iter().map(job).collect()
+}
+
+/// Finds out how each host is reached.
+pub fn prepare(
+    loaded: Loaded,
+    args: &ConnectionArgs,
+    selection: Selection,
+    output: &Output,
+) -> Result<Prepared, CliError> {
+    // Each host takes a descriptor, and a shell's usual limit is 1,024.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+    let jobs = jobs(&loaded);
+    let groups = groups_value(&loaded.inventory);
+    let asked = Asked::new(args)?;
+    let mut found = Diagnostics::default();
+    let mut ways = vec![];
+    for job in &jobs {
+        match way(&loaded, job, args, &asked, &groups) {
+            Ok(way) => ways.push(way),
+            Err(mut d) => {
+                d.host = Some(job.host.clone());
+                found.push(d);
+            }
+        }
+    }
+    if found.has_errors() {
+        return Err(told(&found, &loaded.project.templates.sources, output));
+    }
+    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+    let own = args.known_hosts.clone().unwrap_or_else(|| home.join(".ssh/known_hosts"));
+    let mut files = vec![own.clone()];
+    if args.known_hosts.is_none() {
+        files.push(PathBuf::from("/etc/ssh/ssh_known_hosts"));
+    }
+    let known = KnownHosts::load(&files)?;
+    let options = SshOptions {
+        connect_timeout: Duration::from_secs(args.connect_timeout.max(1)),
+        known_hosts: Mutex::new(known),
+        accept_new: args.accept_new.then_some(own),
+        keys: Keys::new(Box::new(ask_passphrase)),
+    };
+    let limits = Limits { idle: Duration::from_secs(args.timeout.max(1)), ..Limits::default() };
+    Ok(Prepared {
+        run: Run {
+            project: loaded.project,
+            jobs,
+            groups,
+            selection,
+            connect: Arc::new(Ways { ways, options: Arc::new(options) }),
+            forks: args.forks,
+            limits,
+            apply: ApplyOptions {
+                run: run_name()?,
+                owner: owner(),
+                step_deadline: Duration::from_secs(args.step_timeout.max(1)),
+            },
+        },
+    })
+}
+
+/// Passwords that were asked for, once for all hosts.
+struct Asked {
+    password: Option<Secret>,
+    become_password: Option<Secret>,
+}
+
+impl Asked {
+    fn new(args: &ConnectionArgs) -> Result<Self, CliError> {
+        let password = if args.ask_pass { Some(ask("SSH password: ")?) } else { None };
+        let become_password = match &args.become_password_file {
+            Some(path) => {
+                let text =
+                    std::fs::read_to_string(path).map_err(|e| CliError::Other(format!("{}: {e}", path.display())))?;
+                Some(Secret::new(text.lines().next().unwrap_or_default()))
+            }
+            None if args.ask_become_pass => Some(ask("sudo password: ")?),
+            None => None,
+        };
+        Ok(Self { password, become_password })
+    }
+}
+
+fn ask(prompt: &str) -> Result<Secret, CliError> {
+    let answer = rpassword::prompt_password(prompt);
+    answer.map(Secret::new).map_err(|e| CliError::Other(format!("no password could be asked for: {e}")))
+}
+
+fn ask_passphrase(path: &Path) -> Option<Secret> {
+    if !std::io::stdin().is_terminal() {
+        return None;
+    }
+    rpassword::prompt_password(format!("passphrase of {}: ", path.display())).ok().map(Secret::new)
+}
+
+/// How one host is reached.
+enum Way {
+    Ssh(Target),
+    Local(Option<Become>),
+}
+
+struct Ways {
+    ways: Vec<Way>,
+    options: Arc<SshOptions>,
+}
+
+impl Connect for Ways {
+    fn connect(&self, host: usize) -> BoxFuture<'_, Result<Box<dyn Connection>, TransportError>> {
+        Box::pin(async move {
+            match self.ways.get(host) {
+                Some(Way::Ssh(target)) => {
+                    let connection = ssh::connect(target, &self.options).await?;
+                    Ok(Box::new(connection) as Box<dyn Connection>)
+                }
+                Some(Way::Local(become_)) => Ok(Box::new(local::connect(become_.clone())?) as Box<dyn Connection>),
+                None => Err(TransportError::Local("there is no such host".into())),
+            }
+        })
+    }
+}
+
+fn way(loaded: &Loaded, job: &Job, args: &ConnectionArgs, asked: &Asked, groups: &Value) -> Result<Way, Diagnostic> {
+    let templates = &loaded.project.templates;
+    let mut vars: HashMap<String, Node> = HashMap::new();
+    for layer in job.vars.iter().chain([&loaded.project.extra_vars]) {
+        vars.extend(layer.iter().map(|(k, v)| (k.value.clone(), v.clone())));
+    }
+    let fixed = HashMap::from([
+        ("inventory_hostname".to_owned(), Value::from(job.host.as_str())),
+        ("group_names".to_owned(), job.group_names.iter().map(|g| Value::from(g.as_str())).collect()),
+        ("groups".to_owned(), groups.clone()),
+    ]);
+    let scope = Scope::new(templates.clone(), vars.clone(), fixed);
+    let c = connection::read(&mut |name| vars.get(name).map(|node| templates.render(node, &scope)).transpose())?;
+    let plays: Vec<_> = job.plays.iter().filter_map(|n| loaded.project.plays.get(*n)).collect();
+    let becomes = args.become_
+        || args.become_user.is_some()
+        || c.become_ == Some(true)
+        || plays.iter().any(|p| p.become_ == Some(true));
+    let become_user = args
+        .become_user
+        .clone()
+        .or_else(|| plays.iter().find_map(|p| p.become_user.clone()))
+        .or(c.become_user)
+        .unwrap_or_else(|| "root".into());
+    let become_password = asked.become_password.clone().or(c.become_password);
+    let become_ = |me: &str| {
+        // Who is root already needs no sudo, and may well have none.
+        let needed = becomes && me != become_user;
+        needed.then(|| Become { user: become_user.clone(), password: become_password.clone() })
+    };
+    let me = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "root".into());
+    if c.kind == connection::Kind::Local {
+        return Ok(Way::Local(become_(&local_user().unwrap_or(me))));
+    }
+    let user = c.user.or_else(|| args.user.clone()).unwrap_or(me);
+    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+    let expand = |path: PathBuf| match path.strip_prefix("~") {
+        Ok(rest) => home.join(rest),
+        Err(_) => path,
+    };
+    let mut key_files: Vec<PathBuf> = c.key_file.into_iter().chain(args.private_key.clone()).map(expand).collect();
+    if key_files.is_empty() {
+        let usual = ["id_ed25519", "id_ecdsa", "id_rsa"].iter().map(|n| home.join(".ssh").join(n));
+        key_files.extend(usual.filter(|p| p.exists()));
+    }
+    Ok(Way::Ssh(Target {
+        address: c.address.unwrap_or_else(|| job.host.clone()),
+        port: c.port.unwrap_or(22),
+        become_: become_(&user),
+        user,
+        key_files,
+        password: asked.password.clone().or(c.password),
+    }))
+}
+
+/// Who this process runs as, whatever its environment says.
+fn local_user() -> Option<String> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let uid = status.lines().find_map(|l| l.strip_prefix("Uid:"))?.split_whitespace().nth(1)?.to_owned();
+    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
+    let mut fields = passwd.lines().map(|l| l.split(':').collect::<Vec<_>>());
+    fields.find(|f| f.get(2) == Some(&uid.as_str())).and_then(|f| f.first().map(|n| (*n).to_owned()))
+}
+
+/// Sorts by time: UTC, and four random digits.
+fn run_name() -> Result<RunName, CliError> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map(|d| d.as_secs()).unwrap_or_default();
+    let mut random = [0; 2];
+    getrandom::fill(&mut random).map_err(|e| CliError::Other(format!("no randomness: {e}")))?;
+    let name = format!("{}-{:02x}{:02x}", utc(now), random[0], random[1]);
+    RunName::parse(&name).ok_or_else(|| CliError::Other(format!("{name} is no name for a run")))
+}
+
+/// `20261123T071500Z`. Civil dates from days: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
+fn utc(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    let z = days + 719_468;
+    let era = z / 146_097;
+    let day_of_era = z % 146_097;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!("{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+fn owner() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}@{}", local_user().unwrap_or_else(|| "somebody".into()), host.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_runs_name_is_its_time() {
+        assert_eq!(super::utc(0), "19700101T000000Z");
+        assert_eq!(super::utc(1_709_208_000), "20240229T120000Z");
+        assert_eq!(super::utc(1_795_418_100), "20261123T073500Z");
+    }
+}

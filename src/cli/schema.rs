@@ -1,0 +1,31 @@
+use super::CliError;
+use crate::facts::Facts;
+use crate::report::{json, schema};
+use clap::ValueEnum;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[arg(value_enum, default_value_t = What::Manifest)]
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum What {
+    /// Manifests, for an editor.
+    Manifest,
+    /// What `plan --json` and `apply --json` print.
+    Plan,
+    /// What `facts --json` prints of each host.
+    Facts,
+}
+
+pub fn run(args: &Args) -> Result<u8, CliError> {
+    let schema = match args.what {
+        What::Manifest => schema::manifest(),
+        What::Plan => schemars::schema_for!(json::Document<'_>).to_value(),
+        What::Facts => schemars::schema_for!(Facts).to_value(),
+    };
+    let text = serde_json::to_string_pretty(&schema).map_err(|e| CliError::Other(e.to_string()))?;
+    super::print(&format!("{text}\n"))?;
+    Ok(0)
+}

@@ -1,0 +1,63 @@
+use super::fleet::{self, ProjectArgs};
+use super::{CliError, Output};
+use crate::catalog::compile::{HostInput, Selection, compile};
+use crate::facts::Facts;
+use crate::language::diagnostic::Diagnostics;
+use rayon::prelude::*;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    project: ProjectArgs,
+}
+
+/// Compiles every host's catalog as if the host were a plain Debian.
+pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
+    let loaded = fleet::load_project(&args.project, output)?;
+    let groups = fleet::groups_value(&loaded.inventory);
+    let jobs = fleet::jobs(&loaded);
+    let results: Vec<_> = jobs
+        .par_iter()
+        .map(|job| {
+            let input = HostInput {
+                name: &job.host,
+                group_names: &job.group_names,
+                vars: job.vars.iter().collect(),
+                groups: &groups,
+                plays: job.plays.iter().filter_map(|n| loaded.project.plays.get(*n)).collect(),
+            };
+            compile(&loaded.project, &input, Facts::sample(), &Selection::default())
+        })
+        .collect();
+    let mut found = Diagnostics::default();
+    let mut resources = 0;
+    for result in results {
+        match result {
+            Ok(catalog) => resources += catalog.resources.len(),
+            Err(errors) => {
+                for mut d in errors.iter().cloned() {
+                    // What is wrong for every host is told once.
+                    if found.iter().any(|f| f.span == d.span && f.label == d.label && f.summary == d.summary) {
+                        continue;
+                    }
+                    if jobs.len() == 1 {
+                        d.host = None;
+                    }
+                    found.push(d);
+                }
+            }
+        }
+    }
+    if found.has_errors() {
+        return Err(fleet::told(&found, &loaded.project.templates.sources, output));
+    }
+    let plural = |n: usize| if n == 1 { "" } else { "s" };
+    let (plays, hosts) = (loaded.project.plays.len(), jobs.len());
+    super::print(&format!(
+        "valid: {plays} play{}, {hosts} host{}, {resources} resource{} in all (as if each host were a plain Debian)\n",
+        plural(plays),
+        plural(hosts),
+        plural(resources)
+    ))?;
+    Ok(0)
+}
