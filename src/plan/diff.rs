@@ -4,6 +4,7 @@ use super::order::{self, Node};
 use super::{Blocked, Change, HostPlan, Step, Unjudged};
 use crate::catalog::Catalog;
 use crate::catalog::id::ResourceId;
+use crate::resources::Together;
 use crate::resources::batch::Observed;
 use crate::resources::difference::{Action, Ahead, Difference, Shown};
 use crate::shell::frame::Frame;
@@ -35,6 +36,13 @@ pub fn probe_of(catalog: &Catalog, resources: impl Iterator<Item = usize>) -> Ca
     let mut which: Vec<Vec<usize>> = catalog.batches.iter().map(|_| vec![]).collect();
     for resource in resources.filter_map(|n| catalog.resources.get(n)) {
         if let Some(list) = which.get_mut(resource.batch) {
+            list.push(resource.index);
+        }
+    }
+    // What is one ruleset together is judged together.
+    for resource in catalog.resources.iter().filter(|r| r.selected) {
+        let together = catalog.batches.get(resource.batch).map(|b| b.ty().together());
+        if let Some(list) = which.get_mut(resource.batch).filter(|l| together == Some(Together::All) && !l.is_empty()) {
             list.push(resource.index);
         }
     }

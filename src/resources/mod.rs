@@ -2,11 +2,18 @@
 
 mod attributes;
 pub mod batch;
+pub mod cron;
 pub mod difference;
 pub mod directory;
+pub mod exec;
 pub mod file;
+pub mod firewall;
+pub mod group;
+pub mod package;
+pub mod service;
 pub mod symlink;
 pub mod sysctl;
+pub mod user;
 pub mod value;
 
 use crate::catalog::id::ResourceId;
@@ -22,7 +29,19 @@ use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 
 /// Every resource type.
-pub const TYPES: &[&dyn batch::Type] = &[&directory::Directory, &file::File, &symlink::Symlink, &sysctl::Sysctl];
+pub const TYPES: &[&dyn batch::Type] = &[
+    &package::Package,
+    &file::File,
+    &directory::Directory,
+    &symlink::Symlink,
+    &service::Service,
+    &user::User,
+    &group::Group,
+    &firewall::Firewall,
+    &sysctl::Sysctl,
+    &cron::Cron,
+    &exec::Exec,
+];
 
 /// What one resource is to be: its parameters, all values final.
 #[derive(Clone, Debug)]

@@ -17,7 +17,7 @@ use frame::Nonce;
 /// runs, because the shell reads the script itself from there. One compound command, so that a shell has read all
 /// of it before it runs any of it.
 fn script(nonce: &Nonce, body: &str) -> Vec<u8> {
-    format!("{} </dev/null\n", compound(nonce, &format!("{}{body}", files::FUNCTIONS))).into_bytes()
+    format!("{} </dev/null\n", compound(nonce, &format!("{}{}{body}", files::FUNCTIONS, probe::FUNCTIONS))).into_bytes()
 }
 
 /// The same for a script whose standard input is its own to read.

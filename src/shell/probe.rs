@@ -14,10 +14,10 @@ const ARGUMENTS: usize = 96 * 1024;
 /// A question that a host's own tools can answer without writing. Arguments are data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Query {
-    /// `dpkg-query -W`: for each known name a line `name TAB arch TAB version TAB status-abbreviation`.
-    DpkgStatus,
-    /// `apt-cache policy NAME…`, in the C locale.
-    AptPolicy,
+    /// The packages with these names as dpkg knows them, a line `status TAB name TAB arch TAB version` each (the status
+    /// as `dpkg-query`'s `db:Status-Abbrev`), then a line `policy` and what `apt-cache policy` says of those that are
+    /// not installed, and of those whose argument begins with `+`.
+    AptPackages,
     /// `rpm -q NAME…`: `name TAB [epoch:]version-release TAB arch` a line; the unknown as rpm words it.
     RpmStatus,
     /// `dnf -C -q list --upgrades NAME…`.
@@ -34,10 +34,13 @@ pub enum Query {
     Passwd,
     /// `/etc/group`'s lines, likewise the whole database: a user's groups stand in their members.
     Groups,
+    /// For each user that exists a line `user TAB name TAB home TAB ssh` (`ssh` is `yes` where `~/.ssh` is there), and
+    /// then a line `key TAB …` for each line of its `~/.ssh/authorized_keys`.
+    AuthorizedKeys,
+    /// `nft -s list table inet NAME` for each name: the rules without their counters.
+    NftTable,
     /// `/etc/shadow`, whole, where it can be read. Secret.
     Shadow,
-    /// `nft -j list ruleset`.
-    NftRuleset,
     /// `sysctl KEY…`: a line `key = value` for each that exists.
     Sysctl,
     /// Directories and all below them, not crossing file systems; read by [`super::tree::parse`].
@@ -47,6 +50,43 @@ pub enum Query {
     /// The resources that are owed a refresh from an earlier run: an id a line. Takes no arguments.
     Owed,
 }
+
+/// Shell functions that the snippets call. `apt-cache` is kept from writing its cache files, for a probe writes nothing.
+pub(super) const FUNCTIONS: &str = r#"
+tab=$(printf '\t')
+apt_packages() {
+  always=
+  for p do case $p in +*) always="$always ${p#+}" ;; esac; done
+  n=$#
+  for p do set -- "$@" "${p#+}"; done
+  shift $n
+  { dpkg-query -W -f '${db:Status-Abbrev}\t${Package}\t${Architecture}\t${Version}\n' -- "$@" 2>&1; } | {
+    set -- $always
+    while IFS= read -r l; do
+      case $l in
+        [ih]i*) printf '%s\n' "$l" ;;
+        'dpkg-query: no packages found matching '*) set -- "$@" "${l##* }" ;;
+        *"$tab"*) printf '%s\n' "$l"; l=${l#*"$tab"}; set -- "$@" "${l%%"$tab"*}" ;;
+      esac
+    done
+    printf 'policy\n'
+    if [ $# -gt 0 ]; then apt-cache -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= policy -- "$@" 2>/dev/null; fi
+  }
+}
+authorized_keys() {
+  { if command -v getent >/dev/null; then getent passwd -- "$@"; else cat /etc/passwd; fi; } 2>/dev/null | while IFS=: read -r n _ _ _ _ h _; do
+    for u do
+      if [ "$u" = "$n" ]; then
+        if [ -d "$h/.ssh" ]; then s=yes; else s=no; fi
+        printf 'user\t%s\t%s\t%s\n' "$n" "$h" "$s"
+        if [ -r "$h/.ssh/authorized_keys" ]; then
+          while IFS= read -r l || [ -n "$l" ]; do printf 'key\t%s\n' "$l"; done <"$h/.ssh/authorized_keys"
+        fi
+      fi
+    done
+  done
+}
+"#;
 
 /// What a probe asks of one path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,11 +117,7 @@ impl ProbeScript {
         for chunk in chunks(&args) {
             let list = chunk.join(" ");
             let _ = match query {
-                Query::DpkgStatus => writeln!(
-                    snippet,
-                    "dpkg-query -W -f '${{Package}}\\t${{Architecture}}\\t${{Version}}\\t${{db:Status-Abbrev}}\\n' -- {list} 2>/dev/null"
-                ),
-                Query::AptPolicy => writeln!(snippet, "apt-cache policy -- {list} 2>/dev/null"),
+                Query::AptPackages => writeln!(snippet, "apt_packages {list}"),
                 Query::RpmStatus => {
                     writeln!(snippet, "rpm -q --qf '%{{NAME}}\\t%{{EVR}}\\t%{{ARCH}}\\n' -- {list} 2>/dev/null")
                 }
@@ -100,9 +136,11 @@ impl ProbeScript {
                     snippet,
                     "if command -v getent >/dev/null; then getent passwd -- {list}; else cat /etc/passwd; fi 2>/dev/null"
                 ),
+                Query::AuthorizedKeys => writeln!(snippet, "authorized_keys {list}"),
+                Query::NftTable => writeln!(snippet, "nft -s list table inet {list} 2>/dev/null"),
                 Query::Groups => Ok(()),
                 Query::Shadow => Ok(()),
-                Query::NftRuleset | Query::Owed => Ok(()),
+                Query::Owed => Ok(()),
                 Query::Sysctl => writeln!(snippet, "sysctl -- {list} 2>/dev/null"),
                 Query::Tree => write!(snippet, "{}", super::tree::snippet(&list)),
                 Query::Contents => writeln!(snippet, "head -c 1048576 -- {list} 2>/dev/null"),
@@ -112,7 +150,6 @@ impl ProbeScript {
             Query::Groups => snippet
                 .push_str("if command -v getent >/dev/null; then getent group; else cat /etc/group; fi 2>/dev/null\n"),
             Query::Shadow => snippet.push_str("cat /etc/shadow 2>/dev/null\n"),
-            Query::NftRuleset => snippet.push_str("nft -j list ruleset 2>/dev/null\n"),
             Query::Owed => snippet.push_str(&owed(&super::state::StateDir::Usual)),
             _ => {}
         }

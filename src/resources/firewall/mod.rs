@@ -1,0 +1,400 @@
+//! The firewall: a host's rules together are one nftables table, replaced in one transaction, kept across reboot.
+//!
+//! The table is `inet trueup`; no other is touched. What the host is to load at boot stands in a file; what nft
+//! printed of the table right after it was loaded stands beside it, so that a change made by hand to the running
+//! rules is seen without having to read nft's language back.
+
+mod access;
+mod rules;
+
+use super::difference::{Action, Ahead, Difference, Shown};
+use super::value::{Presence, Scalar};
+use super::{Due, Edges, Impossible, ResourceType, Together, Want};
+use crate::facts::{Facts, InitSystem};
+use crate::language::diagnostic::{Diagnostic, Diagnostics};
+use crate::shell::body::Body;
+use crate::shell::probe::{Answers, BadAnswer, ProbeScript, Query};
+use crate::shell::steps::{Attributes, Command, Steps, Undo};
+use rules::Verdict;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::de::{self, Deserializer};
+use std::fmt;
+
+pub struct Firewall;
+
+const FOLDER: &str = "/etc/trueup";
+const FILE: &str = "/etc/trueup/firewall.nft";
+const LISTING: &str = "/etc/trueup/firewall.loaded";
+const UNIT: &str = "/etc/systemd/system/trueup-firewall.service";
+const UNIT_NAME: &str = "trueup-firewall.service";
+const UNIT_TEXT: &str = "[Unit]\nDescription=Firewall rules made by trueup\nDefaultDependencies=no\nBefore=network-pre.target shutdown.target\nWants=network-pre.target\nConflicts=shutdown.target\nAfter=systemd-modules-load.service local-fs.target\n\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/sbin/nft -f /etc/trueup/firewall.nft\nExecReload=/usr/sbin/nft -f /etc/trueup/firewall.nft\n\n[Install]\nWantedBy=sysinit.target\n";
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    #[default]
+    Input,
+    Forward,
+    Output,
+}
+
+impl Direction {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Forward => "forward",
+            Self::Output => "output",
+        }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RuleParams {
+    /// Ports and their protocol: `22`, `8080/tcp`, `80,443/tcp`, `6000-6010/udp`. Without a protocol it is tcp.
+    pub port: Option<Scalar>,
+    /// Where packets come from: an address or a network of IPv4 or IPv6, or a list of them.
+    pub from: Option<OneOrMore>,
+    /// Where packets go to, likewise.
+    pub to: Option<OneOrMore>,
+    /// The interface they come in through (or, with the direction output, leave by).
+    pub interface: Option<String>,
+    /// The protocol, where no port says it: tcp, udp, icmp, icmpv6, esp, …
+    pub protocol: Option<String>,
+    /// `input`, `forward` or `output`. The default is `input`.
+    #[serde(default)]
+    pub direction: Direction,
+}
+
+/// A text or a list of texts.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(untagged)]
+pub enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+impl OneOrMore {
+    fn list(&self) -> Vec<&str> {
+        match self {
+            Self::One(text) => vec![text],
+            Self::More(texts) => texts.iter().map(String::as_str).collect(),
+        }
+    }
+}
+
+/// A rule or a list of rules.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(untagged)]
+pub enum Rules {
+    One(RuleParams),
+    More(Vec<RuleParams>),
+}
+
+impl Rules {
+    fn list(&self) -> Vec<&RuleParams> {
+        match self {
+            Self::One(rule) => vec![rule],
+            Self::More(rules) => rules.iter().collect(),
+        }
+    }
+}
+
+// By hand, and not untagged: what is wrong is told of the form that was written.
+impl<'de> Deserialize<'de> for OneOrMore {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = OneOrMore;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an address or a list of addresses")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<OneOrMore, E> {
+                Ok(OneOrMore::One(text.to_owned()))
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, seq: A) -> Result<OneOrMore, A::Error> {
+                Vec::deserialize(de::value::SeqAccessDeserializer::new(seq)).map(OneOrMore::More)
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Rules {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Rules;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a rule such as {port: 80/tcp}, or a list of rules")
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Rules, A::Error> {
+                RuleParams::deserialize(de::value::MapAccessDeserializer::new(map)).map(Rules::One)
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, seq: A) -> Result<Rules, A::Error> {
+                Vec::deserialize(de::value::SeqAccessDeserializer::new(seq)).map(Rules::More)
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PolicyWord {
+    Accept,
+    Drop,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// For packets to the host. The default is `accept`.
+    pub input: Option<PolicyWord>,
+    /// For packets through the host. The default is `accept`.
+    pub forward: Option<PolicyWord>,
+    /// For packets from the host. The default is `accept`.
+    pub output: Option<PolicyWord>,
+}
+
+impl Policy {
+    fn of(&self, direction: Direction) -> Option<PolicyWord> {
+        match direction {
+            Direction::Input => self.input,
+            Direction::Forward => self.forward,
+            Direction::Output => self.output,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// What is let through: a rule or a list of rules. By default nothing.
+    pub allow: Option<Rules>,
+    /// What is dropped: a rule or a list of rules, which come before what is allowed. By default nothing.
+    pub deny: Option<Rules>,
+    /// What happens to packets that no rule is for: `accept` or `drop` for input, forward and output. It is dropped as
+    /// soon as one resource of the host says so.
+    pub policy: Option<Policy>,
+    /// Whether these rules are to be there. The default is `present`.
+    #[serde(default)]
+    pub state: Presence,
+}
+
+/// What there is of one resource's rules, and of the table they are all in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// Its lines in the file that is loaded at boot.
+    kept: Vec<String>,
+    /// Its lines in the running table.
+    running: Vec<String>,
+    /// Its lines as they ran right after they were loaded.
+    loaded: Vec<String>,
+    /// For the first resource alone: the table as a whole.
+    table: Option<Table>,
+    nft: bool,
+    /// What has to be told of access by SSH, whatever changes.
+    access: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Table {
+    present: bool,
+    /// Lines that are no resource's: running, as loaded.
+    others: (Vec<String>, Vec<String>),
+    /// Lines of the kept file that are no resource's: there, wanted.
+    frame: (Vec<String>, Vec<String>),
+    /// Whether it is loaded at boot; `None` where nothing here can see to that.
+    at_boot: Option<bool>,
+    wanted: bool,
+}
+
+fn shown(lines: &[String]) -> Shown {
+    if lines.is_empty() { Shown::Absent } else { Shown::Value(lines.join("; ")) }
+}
+
+impl ResourceType for Firewall {
+    const NAME: &'static str = "firewall";
+    const ABOUT: &'static str = "Rules of the firewall: a host's together are one nftables table, replaced at once.";
+    const EXAMPLE: &'static str = "- firewall: base\n  policy: { input: drop }\n  allow:\n    - { port: 22/tcp, from: [10.0.0.0/8, \"2001:db8::/32\"] }\n    - { protocol: icmp }\n- firewall: web\n  allow: { port: \"80,443/tcp\" }\n";
+    const TOGETHER: Together = Together::All;
+
+    type Params = Params;
+    type Observed = Observed;
+
+    fn check(&self, want: &Want<Params>, _: &Facts, out: &mut Diagnostics) {
+        for (list, name, verdict) in
+            [(&want.params.allow, "allow", Verdict::Accept), (&want.params.deny, "deny", Verdict::Drop)]
+        {
+            for rule in list.iter().flat_map(Rules::list) {
+                if let Err((param, why)) = rules::read(rule, verdict) {
+                    let label = format!("in `{param}`: {why}");
+                    out.push(Diagnostic::error("wrong rule", Some(want.places.of(name)), label));
+                }
+            }
+        }
+        if want.params.allow.is_none()
+            && want.params.deny.is_none()
+            && want.params.policy.is_none()
+            && want.params.state == Presence::Present
+        {
+            let label = "it neither allows nor denies anything, and sets no policy";
+            out.push(Diagnostic::error("empty rules", Some(want.places.title), label));
+        }
+    }
+
+    fn relate(&self, want: &Want<Params>, edges: &mut Edges) {
+        edges.require(&want.id, "package", "nftables");
+    }
+
+    fn probe(&self, _: &[&Want<Params>], _: &Facts, probe: &mut ProbeScript) {
+        probe.ask(Query::Contents, [FILE]);
+        probe.ask(Query::Contents, [LISTING]);
+        probe.ask(Query::NftTable, ["trueup"]);
+        probe.ask(Query::SystemctlShow, [UNIT_NAME]);
+    }
+
+    fn observe(
+        &self,
+        wants: &[&Want<Params>],
+        facts: &Facts,
+        answers: &mut Answers,
+    ) -> Vec<Result<Observed, BadAnswer>> {
+        let (kept, loaded, running, unit) = (answers.text(), answers.text(), answers.text(), answers.text());
+        let (kept, loaded, running, unit) = match (kept, loaded, running, unit) {
+            (Ok(a), Ok(b), Ok(c), Ok(d)) => (a, b, c, d),
+            (Err(bad), ..) | (_, Err(bad), ..) | (_, _, Err(bad), _) | (.., Err(bad)) => {
+                return wants.iter().map(|_| Err(bad.clone())).collect();
+            }
+        };
+        let titles: Vec<&str> =
+            wants.iter().filter(|w| w.params.state == Presence::Present).map(|w| w.title()).collect();
+        let ruleset = rules::ruleset(wants);
+        let access = access::warning(wants, facts);
+        let table = Table {
+            present: running.contains("table inet trueup"),
+            others: (rules::unmarked(&running, &titles), rules::unmarked(&loaded, &titles)),
+            frame: (rules::unmarked(&kept, &titles), rules::unmarked(ruleset.as_deref().unwrap_or_default(), &titles)),
+            at_boot: (facts.init_system == InitSystem::Systemd)
+                .then(|| unit.lines().any(|l| l == "UnitFileState=enabled")),
+            wanted: ruleset.is_some(),
+        };
+        let of = |(n, want): (usize, &&Want<Params>)| {
+            Ok(Observed {
+                kept: rules::marked(&kept, want.title()),
+                running: rules::marked(&running, want.title()),
+                loaded: rules::marked(&loaded, want.title()),
+                table: (n == 0).then(|| table.clone()),
+                nft: facts.tools.nft,
+                access: access.clone(),
+            })
+        };
+        wants.iter().enumerate().map(of).collect()
+    }
+
+    fn diff(&self, want: &Want<Params>, seen: &Observed, ahead: &Ahead<'_>) -> Result<Option<Difference>, Impossible> {
+        let absent = want.params.state == Presence::Absent;
+        let mut d = Difference::new(match () {
+            () if absent => Action::Remove,
+            () if seen.kept.is_empty() && seen.running.is_empty() => Action::Create,
+            () => Action::Update,
+        });
+        let wanted = if absent { vec![] } else { rules::lines_of(want) };
+        if seen.kept != wanted {
+            d.note("rules", shown(&seen.kept), shown(&wanted));
+        } else if seen.running != seen.loaded || (!absent && seen.running.is_empty() && !wanted.is_empty()) {
+            // The file is as it should be, and yet the kernel has other rules: somebody changed them by hand.
+            d.note("running rules", shown(&seen.running), shown(&wanted));
+        }
+        if let Some(table) = &seen.table {
+            if table.wanted && table.frame.0 != table.frame.1 {
+                d.note("chains", shown(&table.frame.0), shown(&table.frame.1));
+            } else if table.wanted != table.present {
+                let word = |b: bool| if b { Shown::value("loaded") } else { Shown::Absent };
+                d.note("table", word(table.present), word(table.wanted));
+            } else if table.wanted && table.others.0 != table.others.1 {
+                d.note("running chains", shown(&table.others.0), shown(&table.others.1));
+            }
+            if let Some(at_boot) = table.at_boot.filter(|b| *b != table.wanted) {
+                let word = |b| Shown::value(if b { "yes" } else { "no" });
+                d.note("kept across reboot", word(at_boot), word(table.wanted));
+            }
+        }
+        let Some(mut d) = d.unless_empty() else { return Ok(None) };
+        if !seen.nft && !absent && !ahead.brings("package", "nftables") {
+            return Err(Impossible("the host has no nft; a package[nftables] before it would bring it".into()));
+        }
+        d.warnings.extend(seen.access.clone());
+        Ok(Some(d))
+    }
+
+    fn predict(&self, want: &Want<Params>, seen: &Observed) -> Observed {
+        let lines = if want.params.state == Presence::Absent { vec![] } else { rules::lines_of(want) };
+        let table = seen.table.as_ref().map(|t| Table {
+            present: t.wanted,
+            others: (t.frame.1.clone(), t.frame.1.clone()),
+            frame: (t.frame.1.clone(), t.frame.1.clone()),
+            at_boot: t.at_boot.map(|_| t.wanted),
+            wanted: t.wanted,
+        });
+        Observed {
+            kept: lines.clone(),
+            running: lines.clone(),
+            loaded: lines,
+            table,
+            nft: true,
+            access: seen.access.clone(),
+        }
+    }
+
+    fn apply(&self, all: &[&Want<Params>], due: &[Due<'_, Self>], facts: &Facts, steps: &mut Steps) {
+        let ids: Vec<_> = due.iter().map(|d| &d.want.id).collect();
+        let Some(first) = due.first().map(|d| &d.want.id) else { return };
+        let argv = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        let there = due.iter().find_map(|d| d.seen.table.as_ref()).is_none_or(|t| t.present);
+        let load = argv(&["nft", "-f", FILE]);
+        let drop = argv(&["nft", "delete", "table", "inet", "trueup"]);
+        let systemd = facts.init_system == InitSystem::Systemd;
+        let root = || Some("root".to_owned());
+        let attributes = |mode| Attributes { owner: root(), group: root(), mode: Some(mode) };
+        let Some(ruleset) = rules::ruleset(all) else {
+            if systemd {
+                let on = argv(&["systemctl", "enable", UNIT_NAME]);
+                steps.run(&ids, Command::new(["systemctl", "disable", UNIT_NAME]), Undo::Run(on));
+                steps.remove(first, UNIT, false);
+            }
+            if there {
+                steps.run(&ids, Command::new(drop), Undo::Run(load));
+            }
+            steps.remove(first, FILE, false);
+            steps.remove(first, LISTING, false);
+            return;
+        };
+        steps.run(&ids, Command::new(["mkdir", "-p", "-m", "0755", FOLDER]), Undo::Nothing);
+        if there {
+            // First, so that its undo comes last: the rules of the file that was put back.
+            steps.run(&ids, Command::new(["test", "-d", FOLDER]), Undo::Run(load.clone()));
+        }
+        let check = Some("nft -c -f %s".to_owned());
+        steps.replace_file(first, FILE, Body::held(ruleset.into_bytes(), false), attributes(0o600), check);
+        let undo = if there { Undo::Nothing } else { Undo::Run(drop) };
+        steps.run(&ids, Command::new(load), undo);
+        let list =
+            format!("umask 077 && nft -s list table inet trueup >{LISTING}.new && mv -f {LISTING}.new {LISTING}");
+        steps.run(&ids, Command::new(["sh", "-c", &list]), Undo::Nothing);
+        if systemd && due.iter().any(|d| d.difference.has("kept across reboot")) {
+            steps.replace_file(first, UNIT, Body::held(UNIT_TEXT.as_bytes().to_vec(), false), attributes(0o644), None);
+            steps.run(&ids, Command::new(["systemctl", "daemon-reload"]), Undo::Nothing);
+            let off = argv(&["systemctl", "disable", UNIT_NAME]);
+            steps.run(&ids, Command::new(["systemctl", "enable", UNIT_NAME]), Undo::Run(off));
+        }
+    }
+}

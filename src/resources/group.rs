@@ -1,0 +1,164 @@
+//! Groups of users.
+
+use super::difference::{Action, Ahead, Difference, Shown};
+use super::value::Presence;
+use super::{Due, Impossible, ResourceType, Want};
+use crate::facts::Facts;
+use crate::language::diagnostic::{Diagnostic, Diagnostics};
+use crate::shell::probe::{Answers, BadAnswer, ProbeScript, Query};
+use crate::shell::steps::{Command, Steps, Undo};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub struct Group;
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// Its number. By default the host chooses one.
+    pub gid: Option<u32>,
+    /// Whether a new group gets a number of the system's range. The default is `false`.
+    #[serde(default)]
+    pub system: bool,
+    /// Whether the group is to be there. The default is `present`.
+    #[serde(default)]
+    pub state: Presence,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Observed {
+    Absent,
+    Present { gid: u32 },
+}
+
+/// Names that all systems take: useradd(8), and a dot or capitals where the system allows them.
+pub(super) fn is_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '$');
+    name.len() <= 32 && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(plain)
+}
+
+/// The database of groups: name, number and members of each.
+pub(super) fn database(text: &str) -> impl Iterator<Item = (&str, u32, Vec<&str>)> {
+    text.lines().filter_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let [name, _, gid, members] = fields.as_slice() else { return None };
+        Some((*name, gid.parse().ok()?, members.split(',').filter(|m| !m.is_empty()).collect()))
+    })
+}
+
+impl ResourceType for Group {
+    const NAME: &'static str = "group";
+    const ABOUT: &'static str = "A group of users.";
+    const EXAMPLE: &'static str = "- group: deploy\n  system: true\n";
+
+    type Params = Params;
+    type Observed = (Observed, bool);
+
+    fn check(&self, want: &Want<Params>, _: &Facts, out: &mut Diagnostics) {
+        if !is_name(want.title()) {
+            let label = format!("`{}` is no name of a group", want.title().escape_debug());
+            out.push(Diagnostic::error("wrong title", Some(want.places.title), label));
+        }
+    }
+
+    fn probe(&self, _: &[&Want<Params>], _: &Facts, probe: &mut ProbeScript) {
+        probe.ask(Query::Groups, [""; 0]);
+    }
+
+    fn observe(
+        &self,
+        wants: &[&Want<Params>],
+        facts: &Facts,
+        answers: &mut Answers,
+    ) -> Vec<Result<Self::Observed, BadAnswer>> {
+        let text = match answers.text() {
+            Ok(text) if text.contains(':') => text,
+            Ok(_) => return wants.iter().map(|_| Err(BadAnswer("the host names no groups".into()))).collect(),
+            Err(bad) => return wants.iter().map(|_| Err(bad.clone())).collect(),
+        };
+        let of = |want: &&Want<Params>| {
+            let gid = database(&text).find(|(name, ..)| *name == want.title()).map(|(_, gid, _)| gid);
+            Ok((gid.map_or(Observed::Absent, |gid| Observed::Present { gid }), facts.tools.useradd))
+        };
+        wants.iter().map(of).collect()
+    }
+
+    fn diff(
+        &self,
+        want: &Want<Params>,
+        seen: &Self::Observed,
+        _: &Ahead<'_>,
+    ) -> Result<Option<Difference>, Impossible> {
+        let gid = want.params.gid;
+        Ok(match (want.params.state, &seen.0) {
+            (Presence::Absent, Observed::Absent) => None,
+            (Presence::Absent, Observed::Present { gid }) => {
+                if *gid == 0 {
+                    return Err(Impossible("the group with the number 0 is not removed".into()));
+                }
+                let mut d = Difference::new(Action::Remove);
+                d.note("gid", Shown::value(gid), Shown::Absent);
+                Some(d)
+            }
+            (Presence::Present, Observed::Absent) => {
+                let mut d = Difference::new(Action::Create);
+                d.note("gid", Shown::Absent, gid.map_or(Shown::Unknown("the host chooses it".into()), Shown::value));
+                Some(d)
+            }
+            (Presence::Present, Observed::Present { gid: is }) => {
+                let mut d = Difference::new(Action::Update);
+                if let Some(gid) = gid {
+                    d.compare("gid", is, &gid);
+                }
+                if !d.properties.is_empty() && !seen.1 {
+                    return Err(Impossible("the host has no groupmod to change a group's number with".into()));
+                }
+                d.unless_empty()
+            }
+        })
+    }
+
+    fn predict(&self, want: &Want<Params>, seen: &Self::Observed) -> Self::Observed {
+        let gid = match &seen.0 {
+            Observed::Present { gid } => *gid,
+            Observed::Absent => 999,
+        };
+        match want.params.state {
+            Presence::Absent => (Observed::Absent, seen.1),
+            Presence::Present => (Observed::Present { gid: want.params.gid.unwrap_or(gid) }, seen.1),
+        }
+    }
+
+    fn apply(&self, _: &[&Want<Params>], due: &[Due<'_, Self>], _: &Facts, steps: &mut Steps) {
+        for Due { want, seen, .. } in due {
+            let (id, name, shadow) = (&want.id, want.title(), seen.1);
+            let argv = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+            let add = |gid: Option<u32>| {
+                let gid = gid.map(|g| g.to_string());
+                let mut words = vec![if shadow { "groupadd" } else { "addgroup" }];
+                if want.params.system {
+                    words.push(if shadow { "-r" } else { "-S" });
+                }
+                words.extend(gid.as_deref().into_iter().flat_map(|g| ["-g", g]));
+                words.push(name);
+                argv(&words)
+            };
+            let delete = argv(&[if shadow { "groupdel" } else { "delgroup" }, name]);
+            let number = |gid: u32| argv(&["groupmod", "-g", &gid.to_string(), name]);
+            match (want.params.state, &seen.0) {
+                (Presence::Absent, Observed::Present { gid }) => {
+                    steps.run(&[id], Command::new(delete), Undo::Run(add(Some(*gid))));
+                }
+                (Presence::Present, Observed::Absent) => {
+                    steps.run(&[id], Command::new(add(want.params.gid)), Undo::Run(delete));
+                }
+                (Presence::Present, Observed::Present { gid }) => {
+                    if let Some(wanted) = want.params.gid {
+                        steps.run(&[id], Command::new(number(wanted)), Undo::Run(number(*gid)));
+                    }
+                }
+                (Presence::Absent, Observed::Absent) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What a host says of an account, and what differs. Formats: passwd(5), group(5), shadow(5).
+
+use super::Params;
+use crate::language::secret::Secret;
+use crate::resources::difference::{Action, Difference, Shown};
+use crate::resources::group::database;
+use std::collections::HashMap;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    Absent,
+    Present(Account),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    pub(super) seen: Seen,
+    /// Whether the host has useradd and its kin; else busybox's.
+    pub(super) shadow_tools: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    /// The primary group's name, where it has one.
+    pub(super) group: String,
+    /// The further groups, sorted.
+    pub(super) groups: Vec<String>,
+    pub(super) comment: String,
+    pub(super) home: String,
+    pub(super) shell: String,
+    /// `None` where it was not asked for, or cannot be read.
+    pub(super) password: Option<Secret>,
+    /// Lines of its authorized_keys.
+    pub(super) keys: Vec<String>,
+    /// Whether `~/.ssh` is there.
+    pub(super) ssh_dir: bool,
+}
+
+impl Account {
+    /// As one is made where nothing is known of it.
+    pub(super) fn of_new(name: &str, params: &Params) -> Self {
+        Self {
+            uid: params.uid.unwrap_or(1000),
+            gid: 1000,
+            group: params.group.as_ref().map_or_else(|| name.to_owned(), |g| g.0.clone()),
+            groups: vec![],
+            comment: params.comment.clone().unwrap_or_default(),
+            home: params.home.clone().unwrap_or_else(|| format!("/home/{name}")),
+            shell: params.shell.clone().unwrap_or_default(),
+            password: None,
+            keys: vec![],
+            ssh_dir: false,
+        }
+    }
+}
+
+/// Accounts by name.
+pub(super) fn read(passwd: &str, groups: &str, shadow: Option<&str>, keys: Option<&str>) -> HashMap<String, Account> {
+    let groups: Vec<_> = database(groups).collect();
+    let mut accounts = HashMap::new();
+    for line in passwd.lines() {
+        let fields: Vec<&str> = line.split(':').collect();
+        let [name, _, uid, gid, comment, home, shell] = fields.as_slice() else { continue };
+        let (Ok(uid), Ok(gid)) = (uid.parse::<u32>(), gid.parse::<u32>()) else { continue };
+        let group =
+            groups.iter().find(|(_, g, _)| *g == gid).map_or_else(|| gid.to_string(), |(n, ..)| (*n).to_owned());
+        let member = groups.iter().filter(|(_, g, members)| *g != gid && members.contains(name));
+        let mut further: Vec<String> = member.map(|(n, ..)| (*n).to_owned()).collect();
+        further.sort();
+        further.dedup();
+        let hash = shadow
+            .into_iter()
+            .flat_map(str::lines)
+            .find_map(|l| l.strip_prefix(name)?.strip_prefix(':')?.split(':').next());
+        let account = Account {
+            uid,
+            gid,
+            group,
+            groups: further,
+            comment: (*comment).to_owned(),
+            home: (*home).to_owned(),
+            shell: (*shell).to_owned(),
+            password: hash.map(Secret::new),
+            keys: vec![],
+            ssh_dir: false,
+        };
+        accounts.insert((*name).to_owned(), account);
+    }
+    let mut current = None;
+    for line in keys.into_iter().flat_map(str::lines) {
+        match line.split_once('\t') {
+            Some(("user", rest)) => {
+                let mut fields = rest.split('\t');
+                current = fields.next().map(str::to_owned);
+                let there = fields.nth(1) == Some("yes");
+                if let Some(account) = current.as_ref().and_then(|n| accounts.get_mut(n)) {
+                    account.ssh_dir = there;
+                }
+            }
+            Some(("key", rest)) => {
+                if let Some(account) = current.as_ref().and_then(|n| accounts.get_mut(n)) {
+                    account.keys.push(rest.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    accounts
+}
+
+/// Everything of a user that is not there yet.
+pub(super) fn create(p: &Params) -> Difference {
+    let mut d = Difference::new(Action::Create);
+    let chosen = || Shown::Unknown("the host chooses it".into());
+    d.note("uid", Shown::Absent, p.uid.map_or_else(chosen, Shown::value));
+    let mut note = |name: &str, value: Option<&String>| {
+        if let Some(value) = value {
+            d.note(name, Shown::Absent, Shown::value(value));
+        }
+    };
+    note("group", p.group.as_ref().map(|g| &g.0));
+    note("groups", p.groups.as_ref().map(|g| g.join(", ")).as_ref());
+    note("shell", p.shell.as_ref());
+    note("home", p.home.as_ref());
+    note("comment", p.comment.as_ref());
+    if p.password.is_some() {
+        d.note("password", Shown::Absent, Shown::Secret);
+    }
+    for key in p.authorized_keys.iter().flatten() {
+        d.note("authorized key", Shown::Absent, Shown::Value(super::key_name(key)));
+    }
+    d
+}
+
+/// The groups it is in once the wanted ones hold.
+pub(super) fn groups_after(p: &Params, account: &Account) -> Vec<String> {
+    let Some(wanted) = &p.groups else { return account.groups.clone() };
+    let mut groups: Vec<String> = wanted.iter().filter(|g| **g != account.group).cloned().collect();
+    if !p.groups_exact {
+        groups.extend(account.groups.iter().cloned());
+    }
+    groups.sort();
+    groups.dedup();
+    groups
+}
+
+/// What differs of an account, password and keys excepted.
+pub(super) fn compare(p: &Params, account: &Account) -> Difference {
+    let mut d = Difference::new(Action::Update);
+    if let Some(uid) = p.uid {
+        d.compare("uid", &account.uid, &uid);
+    }
+    if let Some(group) = p.group.as_ref().filter(|g| g.0 != account.group && g.0 != account.gid.to_string()) {
+        d.note("group", Shown::value(&account.group), Shown::value(&group.0));
+    }
+    d.compare("groups", &account.groups.join(", "), &groups_after(p, account).join(", "));
+    let pairs = [
+        ("shell", &account.shell, &p.shell),
+        ("home", &account.home, &p.home),
+        ("comment", &account.comment, &p.comment),
+    ];
+    for (name, is, wanted) in pairs {
+        if let Some(wanted) = wanted {
+            d.compare(name, is, wanted);
+        }
+    }
+    d
+}
+
+/// The account once the difference is applied.
+pub(super) fn after(name: &str, p: &Params, seen: &Seen) -> Account {
+    let mut account = match seen {
+        Seen::Present(account) => account.clone(),
+        Seen::Absent => Account::of_new(name, p),
+    };
+    account.groups = groups_after(p, &account);
+    account.keys = super::keys_file(p, &account).lines().map(str::to_owned).collect();
+    account.uid = p.uid.unwrap_or(account.uid);
+    if let Some(group) = &p.group {
+        account.group.clone_from(&group.0);
+    }
+    let set = |slot: &mut String, wanted: &Option<String>| {
+        if let Some(wanted) = wanted {
+            slot.clone_from(wanted);
+        }
+    };
+    set(&mut account.shell, &p.shell);
+    set(&mut account.home, &p.home);
+    set(&mut account.comment, &p.comment);
+    if p.password.is_some() {
+        account.password.clone_from(&p.password);
+    }
+    account
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_are_read_with_groups_passwords_and_keys() {
+        let passwd = "root:x:0:0:root:/root:/bin/bash\nanna:x:1001:1001:Anna,,,:/home/anna:/bin/sh\nrubbish\n";
+        let groups = "root:x:0:\nanna:x:1001:\nsudo:x:27:anna,bert\nadm:x:4:anna\n";
+        let keys = "user\tanna\t/home/anna\tyes\nkey\tssh-ed25519 AAAA1 anna@a\nkey\t# old\n";
+        let accounts = read(passwd, groups, Some("anna:$6$x:19000:0:::::\n"), Some(keys));
+        let anna = &accounts["anna"];
+        assert_eq!((anna.uid, anna.group.as_str(), anna.groups.join(" ").as_str()), (1001, "anna", "adm sudo"));
+        assert_eq!(anna.password.as_ref().map(Secret::expose), Some("$6$x"));
+        assert_eq!((anna.keys.len(), anna.ssh_dir), (2, true));
+        assert_eq!(accounts["root"].password, None);
+    }
+}
