@@ -59,9 +59,9 @@ pub fn load(
         if modules.contains_key(&name) {
             continue;
         }
-        let path = dir.join("modules").join(&name).join("module.yml");
+        let path = module_dir(&dir, &name).join("module.yml");
         let Ok(text) = std::fs::read_to_string(&path) else {
-            let there = names_in(&dir.join("modules"));
+            let there: Vec<String> = module_folders(&dir).iter().flat_map(|f| names_in(f)).collect();
             let d = Diagnostic::error("unknown module", Some(span), format!("there is no {}", path.display()));
             found.push(match super::diagnostic::did_you_mean(&name, there.iter().map(String::as_str)) {
                 Some(near) => d.help(format!("did you mean `{near}`?")),
@@ -84,7 +84,7 @@ pub fn load(
     let mut template_files = vec![];
     read_templates(&dir.join("templates"), "", &mut sources, &mut found, &mut template_files);
     for name in modules.keys() {
-        let below = dir.join("modules").join(name).join("templates");
+        let below = module_dir(&dir, name).join("templates");
         read_templates(&below, &format!("{name}:"), &mut sources, &mut found, &mut template_files);
     }
     let files = read_files(&dir, &plays, &modules, &mut found);
@@ -171,6 +171,20 @@ fn read_manifest(
     stack.pop();
 }
 
+/// Folders with modules: beside the manifest, and above it, the nearest first.
+fn module_folders(dir: &Path) -> Vec<PathBuf> {
+    let from = dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf());
+    let mut folders = vec![dir.join("modules")];
+    folders.extend(from.ancestors().skip(1).map(|a| a.join("modules")).filter(|m| m.is_dir()));
+    folders
+}
+
+/// Where a module is; where it would be beside the manifest, if it is nowhere.
+fn module_dir(dir: &Path, name: &str) -> PathBuf {
+    let found = module_folders(dir).into_iter().map(|f| f.join(name)).find(|m| m.join("module.yml").is_file());
+    found.unwrap_or_else(|| dir.join("modules").join(name))
+}
+
 fn called(resources: &[Declaration]) -> Vec<(String, super::span::Span)> {
     let modules = resources.iter().filter(|d| d.kind.value == "module");
     modules.filter_map(|d| Some((d.title.as_str()?.to_owned(), d.title.span))).collect()
@@ -229,7 +243,7 @@ fn read_files(
     let lists = plays
         .iter()
         .map(|p| (String::new(), dir.join("files"), &p.resources))
-        .chain(modules.iter().map(|(n, m)| (format!("{n}:"), dir.join("modules").join(n).join("files"), &m.resources)));
+        .chain(modules.iter().map(|(n, m)| (format!("{n}:"), module_dir(dir, n).join("files"), &m.resources)));
     for (prefix, below, resources) in lists {
         let entry = wanted.entry((prefix, below)).or_default();
         for declaration in resources {

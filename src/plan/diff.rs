@@ -165,7 +165,8 @@ impl Draft {
             }
         }
         let Some(observed) = seen.batches.get(resource.batch) else { return };
-        let difference = match observed.diff(resource.index, &Ahead::new(&self.ahead)) {
+        let after = self.all_needs(&needs);
+        let difference = match observed.diff(resource.index, &Ahead::new(&self.ahead, &after)) {
             Ok(difference) => difference,
             Err(reason) => {
                 let (id, place) = (resource.id.clone(), resource.place.clone());
@@ -214,6 +215,16 @@ impl Draft {
             verifiable: observed.is_verifiable(resource.index),
         });
         self.judged.insert(n, Judged::Changes(number));
+    }
+
+    /// Those, and all that they need in turn.
+    fn all_needs(&self, nearest: &BTreeSet<usize>) -> Vec<usize> {
+        let mut all = nearest.clone();
+        let mut open: Vec<usize> = nearest.iter().copied().collect();
+        while let Some(change) = open.pop().and_then(|n| self.plan.changes.get(n)) {
+            open.extend(change.needs.iter().copied().filter(|n| all.insert(*n)));
+        }
+        all.into_iter().collect()
     }
 
     /// Orders the changes and makes their steps.

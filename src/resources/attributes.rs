@@ -116,6 +116,14 @@ pub(super) fn fresh(kind: FileKind, mode: u32) -> FileStat {
     }
 }
 
+/// The difference of what is to be absent, and is so only as long as a change that it comes after has not been made.
+pub(super) fn may_come(ahead: &Ahead<'_>) -> Option<Difference> {
+    let by = ahead.may_bring_files()?;
+    let mut difference = Difference::new(Action::Remove);
+    difference.note("state", Shown::Unknown(format!("{by} may bring it")), Shown::Absent);
+    Some(difference)
+}
+
 /// A path that is one thing's only name, as far as text can tell.
 pub(super) fn check_path<P>(want: &Want<P>, out: &mut Diagnostics) {
     let path = want.title();

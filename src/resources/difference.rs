@@ -112,16 +112,18 @@ impl Difference {
     }
 }
 
-/// What earlier changes of this plan will have brought, for one resource: those it comes after.
+/// What earlier changes of this plan will have brought.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ahead<'a> {
     changes: &'a [(ResourceId, String, Difference)],
+    /// Numbers of those that the resource comes after.
+    needs: &'a [usize],
 }
 
 impl<'a> Ahead<'a> {
-    /// From the changes before it: id, key and difference.
-    pub fn new(changes: &'a [(ResourceId, String, Difference)]) -> Self {
-        Self { changes }
+    /// From the changes before it (id, key and difference), and the numbers of those that it comes after.
+    pub fn new(changes: &'a [(ResourceId, String, Difference)], needs: &'a [usize]) -> Self {
+        Self { changes, needs }
     }
 
     /// The change ahead of the resource of this type and key.
@@ -132,6 +134,17 @@ impl<'a> Ahead<'a> {
     /// Whether a resource of this type and key will be there because of a change ahead.
     pub fn brings(&self, kind: &str, key: &str) -> bool {
         self.change(kind, key).is_some_and(|d| matches!(d.action, Action::Create | Action::Update))
+    }
+
+    /// A change that it comes after, and of which nobody can tell beforehand what files it brings: a package that is
+    /// installed, a command that is run.
+    pub fn may_bring_files(&self) -> Option<&'a ResourceId> {
+        let opaque = |(id, _, d): &&(ResourceId, String, Difference)| match id.kind {
+            "package" => d.action == Action::Create,
+            "exec" => true,
+            _ => false,
+        };
+        self.needs.iter().filter_map(|n| self.changes.get(*n)).find(opaque).map(|(id, ..)| id)
     }
 
     /// Changes ahead of any resource of this type.

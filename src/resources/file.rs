@@ -177,7 +177,7 @@ impl ResourceType for File {
         let path = want.title();
         let mut difference;
         match (want.params.state, &seen.at) {
-            (Presence::Absent, FileState::Absent) => return Ok(None),
+            (Presence::Absent, FileState::Absent) => return Ok(attributes::may_come(ahead)),
             (Presence::Absent, FileState::Present(stat)) => {
                 difference = Difference::new(Action::Remove);
                 difference.note("state", Shown::value(kind(stat)), Shown::Absent);

@@ -129,7 +129,7 @@ impl ResourceType for Symlink {
         let wanted = want.params.target.clone().unwrap_or_default();
         let mut difference = Difference::new(Action::Update);
         match (want.params.state, &seen.at) {
-            (Presence::Absent, FileState::Absent) => {}
+            (Presence::Absent, FileState::Absent) => return Ok(attributes::may_come(ahead)),
             (Presence::Absent, FileState::Present(stat)) => {
                 difference.action = Action::Remove;
                 let from = match &stat.target {

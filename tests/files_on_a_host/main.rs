@@ -216,7 +216,7 @@ fn what_a_change_ahead_makes_is_reckoned_with() {
             (vec![make("sysctl", "x", Action::Update)], false),
             (vec![make("package", "x", Action::Create)], true),
         ] {
-            let difference = seen.diff(0, &Ahead::new(&ahead));
+            let difference = seen.diff(0, &Ahead::new(&ahead, &[]));
             assert_eq!(difference.is_ok(), possible, "{kind} {ahead:?}");
             assert!(difference.is_err() || difference.is_ok_and(|d| d.is_some_and(|d| d.action == Action::Create)));
         }

@@ -3,3 +3,5 @@
 mod host;
 mod smoke;
 mod snapshot;
+mod trueup;
+mod web_tier;

@@ -210,7 +210,7 @@ impl ResourceType for Directory {
         }
         let from = kind.map_or(Shown::Absent, |kind| Shown::value(kind.as_str()));
         match (want.params.state, &seen.at) {
-            (Presence::Absent, FileState::Absent) => {}
+            (Presence::Absent, FileState::Absent) => return Ok(attributes::may_come(ahead)),
             (Presence::Absent, FileState::Present(_)) => {
                 difference.action = Action::Remove;
                 difference.note("state", from, Shown::Absent);

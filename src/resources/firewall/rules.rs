@@ -85,7 +85,21 @@ pub(super) struct Rule {
     pub interface: Option<String>,
 }
 
-const PROTOCOLS: &[&str] = &["tcp", "udp", "sctp", "dccp", "icmp", "icmpv6", "esp", "ah", "gre", "vrrp", "igmp"];
+/// Names and numbers (IANA, Assigned Internet Protocol Numbers): nft asks `/etc/protocols` for the names, which a
+/// small host lacks.
+const PROTOCOLS: &[(&str, u8)] = &[
+    ("tcp", 6),
+    ("udp", 17),
+    ("sctp", 132),
+    ("dccp", 33),
+    ("icmp", 1),
+    ("icmpv6", 58),
+    ("esp", 50),
+    ("ah", 51),
+    ("gre", 47),
+    ("vrrp", 112),
+    ("igmp", 2),
+];
 
 /// Reads one rule.
 ///
@@ -122,8 +136,9 @@ pub(super) fn read(params: &RuleParams, verdict: Verdict) -> Result<Rule, (&'sta
             return Err(("port", "only tcp, udp, sctp and dccp have ports".into()));
         }
     }
-    if let Some(p) = protocol.as_deref().filter(|p| !PROTOCOLS.contains(p)) {
-        return Err(("protocol", format!("no protocol `{p}`: it can be {}", PROTOCOLS.join(", "))));
+    if let Some(p) = protocol.as_deref().filter(|p| !PROTOCOLS.iter().any(|(n, _)| n == p)) {
+        let names: Vec<&str> = PROTOCOLS.iter().map(|(n, _)| *n).collect();
+        return Err(("protocol", format!("no protocol `{p}`: it can be {}", names.join(", "))));
     }
     let networks = |list: &Option<super::OneOrMore>, name: &'static str| {
         let texts: Vec<&str> = list.as_ref().map(super::OneOrMore::list).unwrap_or_default();
@@ -205,8 +220,8 @@ fn line(rule: &Rule, v4: Option<bool>, title: &str) -> String {
             let _ = write!(out, "{protocol} dport {{ {} }} ", ports.join(", "));
         }
         (Some(protocol), true) => {
-            let protocol = if protocol == "icmpv6" { "ipv6-icmp" } else { protocol };
-            let _ = write!(out, "meta l4proto {protocol} ");
+            let number = PROTOCOLS.iter().find(|(n, _)| n == protocol).map(|(_, number)| *number);
+            let _ = write!(out, "meta l4proto {} ", number.unwrap_or_default());
         }
         (None, _) => {}
     }
