@@ -19,8 +19,18 @@ impl ResourceId {
 
 impl fmt::Display for ResourceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}[{}]", self.kind, self.title.escape_debug())
+        write!(f, "{}[{}]", self.kind, visible(&self.title))
     }
+}
+
+/// Text in one line with nothing in it that a terminal would act on, or that would show something else than is there:
+/// control characters and those that turn the direction of writing are escaped.
+pub fn visible(text: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    text.chars().map(|c| if hidden(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
 
 impl Serialize for ResourceId {

@@ -128,6 +128,8 @@ pub struct Tools {
     pub nft: bool,
     pub timeout: bool,
     pub useradd: bool,
+    /// Busybox's, or Debian's.
+    pub adduser: bool,
     pub visudo: bool,
 }
 
@@ -177,7 +179,7 @@ impl Facts {
             },
             mounts: vec![],
             ssh_connection: None,
-            tools: Tools { gzip: true, nft: true, timeout: true, useradd: true, visudo: true },
+            tools: Tools { gzip: true, nft: true, timeout: true, useradd: true, adduser: true, visudo: true },
             custom: serde_json::Map::new(),
         }
     }

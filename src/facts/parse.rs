@@ -81,6 +81,7 @@ pub fn parse(frames: &[Frame]) -> Result<(Facts, Vec<String>), BadAnswer> {
     facts.tools.nft = there("nft");
     facts.tools.timeout = there("timeout");
     facts.tools.useradd = there("useradd");
+    facts.tools.adduser = there("adduser");
     facts.tools.visudo = there("visudo");
     let notes = custom(&mut facts, frames);
     Ok((facts, notes))

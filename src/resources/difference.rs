@@ -1,6 +1,6 @@
 //! A resource's difference, observed to desired, property by property.
 
-use crate::catalog::id::ResourceId;
+use crate::catalog::id::{ResourceId, visible};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt;
@@ -50,8 +50,7 @@ impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Value(v) if v.is_empty() => f.write_str("(empty)"),
-            // One line, whatever a host or a manifest holds: no escape sequence reaches the terminal.
-            Self::Value(v) => write!(f, "{}", v.escape_debug()),
+            Self::Value(v) => f.write_str(&visible(v)),
             Self::Absent => f.write_str("(absent)"),
             Self::Unknown(why) => write!(f, "(unknown: {why})"),
             Self::Secret => f.write_str("(secret)"),

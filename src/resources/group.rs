@@ -1,6 +1,7 @@
 //! Groups of users.
 
 use super::difference::{Action, Ahead, Difference, Shown};
+use super::user::programs::{self, Programs};
 use super::value::Presence;
 use super::{Due, Impossible, ResourceType, Want};
 use crate::facts::Facts;
@@ -52,7 +53,7 @@ impl ResourceType for Group {
     const EXAMPLE: &'static str = "- group: deploy\n  system: true\n";
 
     type Params = Params;
-    type Observed = (Observed, bool);
+    type Observed = (Observed, Programs);
 
     fn check(&self, want: &Want<Params>, _: &Facts, out: &mut Diagnostics) {
         if !is_name(want.title()) {
@@ -78,7 +79,7 @@ impl ResourceType for Group {
         };
         let of = |want: &&Want<Params>| {
             let gid = database(&text).find(|(name, ..)| *name == want.title()).map(|(_, gid, _)| gid);
-            Ok((gid.map_or(Observed::Absent, |gid| Observed::Present { gid }), facts.tools.useradd))
+            Ok((gid.map_or(Observed::Absent, |gid| Observed::Present { gid }), Programs::of(facts)))
         };
         wants.iter().map(of).collect()
     }
@@ -110,7 +111,7 @@ impl ResourceType for Group {
                 if let Some(gid) = gid {
                     d.compare("gid", is, &gid);
                 }
-                if !d.properties.is_empty() && !seen.1 {
+                if !d.properties.is_empty() && seen.1 != Programs::Shadow {
                     return Err(Impossible("the host has no groupmod to change a group's number with".into()));
                 }
                 d.unless_empty()
@@ -131,19 +132,10 @@ impl ResourceType for Group {
 
     fn apply(&self, _: &[&Want<Params>], due: &[Due<'_, Self>], _: &Facts, steps: &mut Steps) {
         for Due { want, seen, .. } in due {
-            let (id, name, shadow) = (&want.id, want.title(), seen.1);
+            let (id, name, programs) = (&want.id, want.title(), seen.1);
             let argv = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
-            let add = |gid: Option<u32>| {
-                let gid = gid.map(|g| g.to_string());
-                let mut words = vec![if shadow { "groupadd" } else { "addgroup" }];
-                if want.params.system {
-                    words.push(if shadow { "-r" } else { "-S" });
-                }
-                words.extend(gid.as_deref().into_iter().flat_map(|g| ["-g", g]));
-                words.push(name);
-                argv(&words)
-            };
-            let delete = argv(&[if shadow { "groupdel" } else { "delgroup" }, name]);
+            let add = |gid: Option<u32>| programs::add_group(programs, name, gid, want.params.system);
+            let delete = programs::delete_group(programs, name);
             let number = |gid: u32| argv(&["groupmod", "-g", &gid.to_string(), name]);
             match (want.params.state, &seen.0) {
                 (Presence::Absent, Observed::Present { gid }) => {

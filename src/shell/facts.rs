@@ -22,7 +22,7 @@ one memory /proc/meminfo
 one cpus /sys/devices/system/cpu/online
 printf 'machine %s\n' "$(uname -m 2>/dev/null)"
 printf 'id %s\n' "$(id 2>/dev/null)"
-for t in apt-get dnf apk systemctl openrc-run rc-service gzip nft timeout useradd visudo; do has "$t"; done
+for t in apt-get dnf apk systemctl openrc-run rc-service gzip nft timeout useradd adduser visudo; do has "$t"; done
 if [ -d /run/systemd/system ]; then printf 'init systemd\n'; elif [ -d /run/openrc ]; then printf 'init openrc\n'; fi
 if [ -e /run/reboot-required ] || [ -e /var/run/reboot-required ]; then printf 'reboot required\n'; fi
 if command -v systemd-detect-virt >/dev/null 2>&1; then

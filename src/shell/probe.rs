@@ -192,6 +192,8 @@ impl ProbeScript {
     pub(super) fn frames(&self, first: u32) -> String {
         let mut out = String::new();
         for (slot, ask) in (first..).zip(&self.asks) {
+            // A question about nothing still has an answer, and an empty compound is a syntax error.
+            let ask = if ask.is_empty() { ":\n" } else { ask };
             let _ = writeln!(out, "b {slot}\n{{\n{ask}}}\ne {slot} $?");
         }
         out

@@ -92,9 +92,10 @@ impl TransportError {
         })
     }
 
-    /// Whether trying again may help and can do no harm: nothing was sent yet.
+    /// Whether trying again may help and can do no harm: nothing was sent yet. Silence is not tried again, for TCP
+    /// itself has by then.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Connect { .. } | Self::ConnectTimeout { .. })
+        matches!(self, Self::Connect { .. })
     }
 }
 

@@ -1,6 +1,10 @@
 //! Tests on real hosts: see README.md beside this file. They need root.
 
+mod busybox;
+mod connections;
+mod examples;
 mod host;
+mod packages;
 mod smoke;
 mod snapshot;
 mod trueup;

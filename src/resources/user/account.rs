@@ -15,8 +15,7 @@ pub enum Seen {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
     pub(super) seen: Seen,
-    /// Whether the host has useradd and its kin; else busybox's.
-    pub(super) shadow_tools: bool,
+    pub(super) programs: super::programs::Programs,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

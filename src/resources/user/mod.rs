@@ -1,7 +1,7 @@
 //! Users: the account, its groups, its password, and the keys it lets in.
 
 mod account;
-mod commands;
+pub(super) mod programs;
 
 use super::difference::{Action, Ahead, Difference, Shown};
 use super::group::is_name;
@@ -14,6 +14,7 @@ use crate::shell::body::Body;
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript, Query};
 use crate::shell::steps::{Attributes, Command, Steps, Undo};
 pub use account::{Account, Observed, Seen};
+use programs::Programs;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -198,7 +199,7 @@ impl ResourceType for User {
                     if let (Some(_), Seen::Present(Account { password: None, .. })) = (&w.params.password, &seen) {
                         return Err(BadAnswer("the passwords' hashes cannot be read; is `become` missing?".into()));
                     }
-                    Ok(Observed { seen, shadow_tools: facts.tools.useradd })
+                    Ok(Observed { seen, programs: Programs::of(facts) })
                 })
                 .collect(),
             Err(bad) => wants.iter().map(|_| Err(bad.clone())).collect(),
@@ -235,7 +236,7 @@ impl ResourceType for User {
                 }
                 let needs_usermod =
                     d.properties.iter().any(|p| !["password", "authorized key", "groups"].contains(&p.name.as_str()));
-                if !seen.shadow_tools && needs_usermod {
+                if seen.programs != Programs::Shadow && needs_usermod {
                     return Err(Impossible("the host has no usermod to change an account with".into()));
                 }
                 Ok(d.unless_empty())
@@ -248,7 +249,7 @@ impl ResourceType for User {
             Presence::Absent => Seen::Absent,
             Presence::Present => Seen::Present(account::after(want.title(), &want.params, &seen.seen)),
         };
-        Observed { seen: after, shadow_tools: seen.shadow_tools }
+        Observed { seen: after, programs: seen.programs }
     }
 
     fn apply(&self, _: &[&Want<Params>], due: &[Due<'_, Self>], _: &Facts, steps: &mut Steps) {
@@ -258,15 +259,15 @@ impl ResourceType for User {
             let account = match (&seen.seen, p.state) {
                 (Seen::Present(account), Presence::Absent) => {
                     let why = "its password and its place in groups are gone with the account";
-                    let argv = commands::delete(name, p.remove_home, seen.shadow_tools);
+                    let argv = programs::delete(name, p.remove_home, seen.programs);
                     steps.run(&[id], Command::new(argv), Undo::Irreversible(why.into()));
                     let _ = account;
                     continue;
                 }
                 (Seen::Absent, Presence::Absent) => continue,
                 (Seen::Absent, Presence::Present) => {
-                    let undo = Undo::Run(commands::delete(name, false, seen.shadow_tools));
-                    let mut made = commands::create(name, p, seen.shadow_tools).into_iter();
+                    let undo = Undo::Run(programs::delete(name, false, seen.programs));
+                    let mut made = programs::create(name, p, seen.programs).into_iter();
                     if let Some(argv) = made.next() {
                         steps.run(&[id], Command::new(argv), undo);
                     }
@@ -276,7 +277,7 @@ impl ResourceType for User {
                     &fresh
                 }
                 (Seen::Present(account), Presence::Present) => {
-                    for (argv, undo) in commands::change(name, p, account, difference, seen.shadow_tools) {
+                    for (argv, undo) in programs::change(name, p, account, difference, seen.programs) {
                         steps.run(&[id], Command::new(argv), Undo::Run(undo));
                     }
                     account

@@ -1,0 +1,260 @@
+//! The programs that make and change accounts: useradd(8), usermod(8), userdel(8), busybox's adduser; and where a host
+//! has none of them, the files themselves, passwd(5), group(5) and shadow(5).
+
+use super::Params;
+use super::account::{Account, groups_after};
+use crate::facts::Facts;
+use crate::resources::difference::Difference;
+
+/// What a host has for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Programs {
+    Shadow,
+    Busybox,
+    /// A line is added to a file, or taken out, by the shell itself.
+    Files,
+}
+
+impl Programs {
+    pub fn of(facts: &Facts) -> Self {
+        match (facts.tools.useradd, facts.tools.adduser) {
+            (true, _) => Self::Shadow,
+            (false, true) => Self::Busybox,
+            (false, false) => Self::Files,
+        }
+    }
+}
+
+/// `sh -c EDIT sh FILE NAME [LINE…]`: takes the line that begins with `NAME:` out of the file and adds the lines.
+/// The file is replaced by a rename, with its owner and mode. Where a number is `NEXT`, it is the next free one.
+const EDIT: &str = r#"
+file=$1; name=$2; shift 2
+[ -e "$file" ] || exit 0
+cp -p "$file" "$file.trueup" || exit
+next=999
+{
+  while IFS= read -r line || [ -n "$line" ]; do
+    case $line in "$name":*) continue ;; esac
+    number=${line#*:*:}; number=${number%%:*}
+    case $number in '' | *[!0-9]*) ;; *) if [ "$number" -gt "$next" ] && [ "$number" -lt 60000 ]; then next=$number; fi ;; esac
+    printf '%s\n' "$line"
+  done <"$file"
+  next=$((next + 1))
+  for line do
+    case $line in *:x:NEXT:*) line="${line%%:x:NEXT:*}:x:$next:${line#*:x:NEXT:}" ;; esac
+    printf '%s\n' "$line"
+  done
+} >"$file.trueup" || { rm -f "$file.trueup"; exit 1; }
+mv -f "$file.trueup" "$file"
+"#;
+
+fn edit(file: &str, name: &str, lines: &[String]) -> Vec<String> {
+    let words = ["sh", "-c", EDIT, "sh", file, name].into_iter().map(str::to_owned);
+    words.chain(lines.iter().cloned()).collect()
+}
+
+/// One program for several edits.
+fn all(edits: &[Vec<String>]) -> Vec<String> {
+    let script: Vec<String> = edits.iter().map(crate::shell::quote::words).collect();
+    owned(&["sh", "-c", &script.join(" && ")])
+}
+
+pub fn add_group(programs: Programs, name: &str, gid: Option<u32>, system: bool) -> Vec<String> {
+    let gid = gid.map(|g| g.to_string());
+    let (program, flag) = match programs {
+        Programs::Shadow => ("groupadd", "-r"),
+        Programs::Busybox => ("addgroup", "-S"),
+        Programs::Files => {
+            let number = gid.as_deref().unwrap_or("NEXT");
+            return edit("/etc/group", name, &[format!("{name}:x:{number}:")]);
+        }
+    };
+    let mut words = vec![program];
+    if system {
+        words.push(flag);
+    }
+    words.extend(gid.as_deref().into_iter().flat_map(|g| ["-g", g]));
+    words.push(name);
+    owned(&words)
+}
+
+pub fn delete_group(programs: Programs, name: &str) -> Vec<String> {
+    match programs {
+        Programs::Shadow => owned(&["groupdel", name]),
+        Programs::Busybox => owned(&["delgroup", name]),
+        Programs::Files => edit("/etc/group", name, &[]),
+    }
+}
+
+/// A user of its own group where no other is named, in the files themselves.
+fn create_in_files(name: &str, p: &Params) -> Vec<Vec<String>> {
+    let home = p.home.clone().unwrap_or_else(|| format!("/home/{name}"));
+    let (comment, shell) = (p.comment.as_deref().unwrap_or_default(), p.shell.as_deref().unwrap_or("/bin/sh"));
+    let uid = p.uid.map(|u| u.to_string());
+    let mut edits = vec![];
+    let group = match p.group.as_ref().map(|g| g.0.as_str()) {
+        Some(group) => group,
+        None => {
+            let number = uid.as_deref().unwrap_or("NEXT");
+            edits.push(edit("/etc/group", name, &[format!("{name}:x:{number}:")]));
+            name
+        }
+    };
+    let gid = if group.bytes().all(|b| b.is_ascii_digit()) {
+        group.to_owned()
+    } else {
+        // The number is looked up on the host, when the group's own change has been made.
+        let find = format!("if [ \"$g\" = {group} ]; then echo \"$i\"; fi");
+        format!("$(while IFS=: read -r g _ i _; do {find}; done </etc/group)")
+    };
+    let uid = uid.unwrap_or_else(|| "NEXT".into());
+    let head = crate::shell::quote::words(edit("/etc/passwd", name, &[]));
+    let tail = crate::shell::quote::word(&format!(":{comment}:{home}:{shell}"));
+    let passwd = owned(&["sh", "-c", &format!("{head} \"{name}:x:{uid}:{gid}\"{tail}")]);
+    edits.push(passwd);
+    edits.push(edit("/etc/shadow", name, &[format!("{name}:!:19000:0:99999:7:::")]));
+    if makes_home(p) {
+        let home = crate::shell::quote::word(&home);
+        edits.push(owned(&[
+            "sh",
+            "-c",
+            &format!("[ -d {home} ] || {{ mkdir -p {home} && chown {name} {home} && chmod 0750 {home}; }}"),
+        ]));
+    }
+    let mut out = vec![all(&edits)];
+    out.extend(p.groups.iter().flatten().map(|g| join_in_files(name, g, true)));
+    out
+}
+
+/// Puts a user into a group's list of members, or takes it out.
+fn join_in_files(name: &str, group: &str, in_it: bool) -> Vec<String> {
+    const JOIN: &str = r#"
+user=$1; group=$2; want=$3
+cp -p /etc/group /etc/group.trueup || exit
+while IFS=: read -r g x i members || [ -n "$g" ]; do
+  if [ "$g" = "$group" ]; then
+    kept=
+    rest=$members,
+    while [ -n "$rest" ]; do
+      m=${rest%%,*}; rest=${rest#*,}
+      if [ -n "$m" ] && [ "$m" != "$user" ]; then kept="$kept${kept:+,}$m"; fi
+    done
+    if [ "$want" = yes ]; then kept="$kept${kept:+,}$user"; fi
+    members=$kept
+  fi
+  printf '%s:%s:%s:%s\n' "$g" "$x" "$i" "$members"
+done </etc/group >/etc/group.trueup && mv -f /etc/group.trueup /etc/group
+"#;
+    owned(&["sh", "-c", JOIN, "sh", name, group, if in_it { "yes" } else { "no" }])
+}
+
+fn delete_in_files(name: &str, with_home: bool) -> Vec<String> {
+    let mut edits: Vec<_> = ["/etc/passwd", "/etc/shadow", "/etc/group"].iter().map(|f| edit(f, name, &[])).collect();
+    if with_home {
+        // Before the line that names it is gone.
+        let find = format!(
+            "while IFS=: read -r n _ _ _ _ h _; do if [ \"$n\" = {name} ] && [ -n \"${{h#/}}\" ]; then rm -rf -- \"$h\"; fi; done </etc/passwd"
+        );
+        edits.insert(0, owned(&["sh", "-c", &find]));
+    }
+    all(&edits)
+}
+
+fn owned(words: &[&str]) -> Vec<String> {
+    words.iter().map(|w| (*w).to_owned()).collect()
+}
+
+fn makes_home(p: &Params) -> bool {
+    p.create_home.unwrap_or(!p.system)
+}
+
+/// The first makes the user, the rest complete it.
+pub(super) fn create(name: &str, p: &Params, programs: Programs) -> Vec<Vec<String>> {
+    let uid = p.uid.map(|u| u.to_string());
+    let option = |argv: &mut Vec<String>, flag: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            argv.extend(owned(&[flag, value]));
+        }
+    };
+    let groups: Vec<&str> = p.groups.iter().flatten().map(String::as_str).collect();
+    if programs == Programs::Files {
+        return create_in_files(name, p);
+    }
+    if programs == Programs::Shadow {
+        let mut argv = owned(&["useradd", if makes_home(p) { "-m" } else { "-M" }]);
+        if p.system {
+            argv.push("-r".into());
+        }
+        option(&mut argv, "-u", uid.as_deref());
+        option(&mut argv, "-g", p.group.as_ref().map(|g| g.0.as_str()));
+        option(&mut argv, "-G", Some(groups.join(",")).filter(|g| !g.is_empty()).as_deref());
+        option(&mut argv, "-s", p.shell.as_deref());
+        option(&mut argv, "-d", p.home.as_deref());
+        option(&mut argv, "-c", p.comment.as_deref());
+        argv.push(name.to_owned());
+        return vec![argv];
+    }
+    let mut argv = owned(&["adduser", "-D"]);
+    if p.system {
+        argv.push("-S".into());
+    }
+    if !makes_home(p) {
+        argv.push("-H".into());
+    }
+    option(&mut argv, "-u", uid.as_deref());
+    option(&mut argv, "-G", p.group.as_ref().map(|g| g.0.as_str()));
+    option(&mut argv, "-s", p.shell.as_deref());
+    option(&mut argv, "-h", p.home.as_deref());
+    option(&mut argv, "-g", p.comment.as_deref());
+    argv.push(name.to_owned());
+    std::iter::once(argv).chain(groups.iter().map(|g| owned(&["addgroup", name, g]))).collect()
+}
+
+pub(super) fn delete(name: &str, with_home: bool, programs: Programs) -> Vec<String> {
+    match (programs, with_home) {
+        (Programs::Shadow, true) => owned(&["userdel", "-r", name]),
+        (Programs::Shadow, false) => owned(&["userdel", name]),
+        (Programs::Busybox, true) => owned(&["deluser", "--remove-home", name]),
+        (Programs::Busybox, false) => owned(&["deluser", name]),
+        (Programs::Files, _) => delete_in_files(name, with_home),
+    }
+}
+
+/// Programs and their undos for what differs.
+pub(super) fn change(
+    name: &str,
+    p: &Params,
+    account: &Account,
+    difference: &Difference,
+    programs: Programs,
+) -> Vec<(Vec<String>, Vec<String>)> {
+    let mut out = vec![];
+    if programs != Programs::Shadow {
+        let after = groups_after(p, account);
+        let files = programs == Programs::Files;
+        let add = |g: &String| if files { join_in_files(name, g, true) } else { owned(&["addgroup", name, g]) };
+        let remove = |g: &String| if files { join_in_files(name, g, false) } else { owned(&["delgroup", name, g]) };
+        out.extend(after.iter().filter(|g| !account.groups.contains(g)).map(|g| (add(g), remove(g))));
+        out.extend(account.groups.iter().filter(|g| !after.contains(g)).map(|g| (remove(g), add(g))));
+        return out;
+    }
+    let (mut to, mut back) = (owned(&["usermod"]), owned(&["usermod"]));
+    let mut set = |property: &str, flag: &str, new: Option<String>, old: String| {
+        if let Some(new) = new.filter(|_| difference.has(property)) {
+            to.extend([flag.to_owned(), new]);
+            back.extend([flag.to_owned(), old]);
+        }
+    };
+    set("uid", "-u", p.uid.map(|u| u.to_string()), account.uid.to_string());
+    set("group", "-g", p.group.as_ref().map(|g| g.0.clone()), account.gid.to_string());
+    set("groups", "-G", Some(groups_after(p, account).join(",")), account.groups.join(","));
+    set("shell", "-s", p.shell.clone(), account.shell.clone());
+    set("home", "-d", p.home.clone(), account.home.clone());
+    set("comment", "-c", p.comment.clone(), account.comment.clone());
+    if to.len() > 1 {
+        to.push(name.to_owned());
+        back.push(name.to_owned());
+        out.push((to, back));
+    }
+    out
+}

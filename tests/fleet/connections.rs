@@ -1,0 +1,173 @@
+//! Ways onto a host, and what an operator is told where there is none.
+
+use crate::host::{Fleet, Kind};
+use crate::trueup::{Ran, manifest, run, trueup};
+use std::path::Path;
+
+const WHO: &str = "- hosts: all\n  resources:\n    - file: /etc/trueup-was-here\n      content: yes-it-was\n";
+
+fn plan(fleet: &Fleet, site: &Path, more: &[&str]) -> Ran {
+    trueup(fleet, "plan", site, more)
+}
+
+/// An inventory of this host alone, under another user.
+fn as_user(fleet: &Fleet, host: &str, user: &str) -> String {
+    let path = fleet.dir().join(format!("{user}.ini"));
+    let host = fleet.host(host);
+    std::fs::write(&path, format!("{} ansible_host={} ansible_user={user}\n", host.name, host.address)).unwrap();
+    path.display().to_string()
+}
+
+fn with_inventory(fleet: &Fleet, command: &str, site: &Path, inventory: &str, more: &[&str]) -> Ran {
+    let mut args: Vec<String> = [command, &site.display().to_string(), "-i", inventory].map(str::to_owned).to_vec();
+    args.extend(["--known-hosts".into(), fleet.known_hosts().display().to_string()]);
+    args.extend(["--private-key".into(), fleet.key().display().to_string()]);
+    args.extend(more.iter().map(|a| (*a).to_owned()));
+    run(&args)
+}
+
+#[test]
+fn sudo_works_with_and_without_a_password_and_says_when_it_does_not() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian)]);
+    let site = manifest(&fleet, WHO);
+    let admin = as_user(&fleet, "web1", "admin");
+    with_inventory(&fleet, "apply", &site, &admin, &["--become", "--yes"]).code(0);
+    assert_eq!(fleet.host("web1").sh("cat /etc/trueup-was-here").text(), "yes-it-was");
+
+    let pw = as_user(&fleet, "web1", "pw");
+    let secret = fleet.dir().join("secret");
+    std::fs::write(&secret, "correct horse\n").unwrap();
+    let file = secret.display().to_string();
+    with_inventory(&fleet, "plan", &site, &pw, &["--become", "--become-password-file", &file]).code(0);
+    // Where sudo asks for none, the password goes nowhere.
+    with_inventory(&fleet, "plan", &site, &admin, &["--become", "--become-password-file", &file]).code(0);
+    std::fs::write(&secret, "wrong\n").unwrap();
+    with_inventory(&fleet, "plan", &site, &pw, &["--become", "--become-password-file", &file])
+        .code(4)
+        .says("becoming root failed");
+    with_inventory(&fleet, "plan", &site, &pw, &["--become"]).code(4).says("a password is required");
+    let nosudo = as_user(&fleet, "web1", "nosudo");
+    with_inventory(&fleet, "plan", &site, &nosudo, &["--become"]).code(4).says("becoming root failed");
+    // Without rights the change itself fails, and says so; nothing is half done.
+    let ran = with_inventory(&fleet, "apply", &site, &nosudo, &["--yes"]);
+    assert!(ran.code == 0, "it is in line for everybody: {}", ran.stdout);
+    let other = manifest(&fleet, &WHO.replace("was-here", "was-not-here"));
+    with_inventory(&fleet, "apply", &other, &nosudo, &["--yes"]).code(3).says("Permission denied");
+}
+
+#[test]
+fn host_keys_are_checked_always() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian)]);
+    let site = manifest(&fleet, WHO);
+    let empty = fleet.dir().join("empty_known_hosts").display().to_string();
+    let inventory = fleet.inventory().display().to_string();
+    let key = fleet.key().display().to_string();
+    let site_path = site.display().to_string();
+    let with = |more: &[&str]| {
+        let args = ["plan", &site_path, "-i", &inventory, "--private-key", &key, "--known-hosts", &empty];
+        run(&args.iter().chain(more).map(|a| (*a).to_owned()).collect::<Vec<_>>())
+    };
+    with(&[]).code(4).says("the host key of").says("is not known");
+    with(&["--accept-new"]).code(2);
+    with(&[]).code(2);
+    let host = fleet.host("web1");
+    host.sh("rm -f /etc/ssh/ssh_host_*; ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key; systemctl restart ssh").text();
+    with(&["--accept-new"]).code(4).says("has CHANGED");
+}
+
+#[test]
+fn one_bad_host_does_not_hold_up_the_others() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian), ("web2", Kind::Debian), ("web3", Kind::Debian)]);
+    let site = manifest(&fleet, WHO);
+    fleet.host("web1").kill();
+    fleet.host("web2").sh("echo 'DenyUsers root' >/etc/ssh/sshd_config.d/deny.conf && systemctl reload ssh").text();
+    let ran = plan(&fleet, &site, &["--connect-timeout", "3"]).code(4);
+    let ran =
+        ran.says("web1").says("unreachable").says("refused every way to log in").says("1 with drift, 2 unreachable");
+    assert!(ran.stdout.contains("web3  1 change"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_host_that_hangs_or_floods_is_cut_off() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian), ("web2", Kind::Debian), ("web3", Kind::Debian)]);
+    fleet
+        .host("web1")
+        .sh("printf '#!/bin/sh\\nexec yes\\n' >/bin/flood; chmod 755 /bin/flood; usermod -s /bin/flood root")
+        .text();
+    fleet
+        .host("web2")
+        .sh("printf '#!/bin/sh\\nexec sleep 600\\n' >/bin/hang; chmod 755 /bin/hang; usermod -s /bin/hang root")
+        .text();
+    fleet.host("web3").sh("printf '#!/bin/sh\\nhead -c 300000 /dev/urandom\\n' >/bin/rubbish; chmod 755 /bin/rubbish; usermod -s /bin/rubbish root").text();
+    let site = manifest(&fleet, WHO);
+    plan(&fleet, &site, &["--timeout", "3"])
+        .code(4)
+        .says("the host sent more than")
+        .says("silent for 3 s")
+        .says("its shell ended with status 0")
+        .says("3 hosts: 3 unreachable");
+}
+
+#[test]
+fn names_and_contents_are_data_whatever_is_in_them() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian), ("box", Kind::Busybox)]);
+    let files = fleet.dir().join("files");
+    std::fs::create_dir_all(&files).unwrap();
+    std::fs::write(files.join("binary"), [0u8, 255, 254, b'\n', b'$', b'(', 13, 10]).unwrap();
+    let site = manifest(
+        &fleet,
+        r#"
+- hosts: all
+  vars:
+    odd: ["with space", "quo'te", "dou\"ble", "new\nline", "$(reboot)", "`id`", "-dash", "semi;colon", "ünïcode", "back\\slash", "*"]
+  resources:
+    - directory: /srv/odd
+      parents: true
+    - file: "/srv/odd/{{ item }}"
+      content: "{{ item }}"
+      for_each: "{{ odd }}"
+    - symlink: "/srv/odd/link to {{ item }}"
+      target: "{{ item }}"
+      for_each: "{{ odd }}"
+    - file: /srv/odd/binary
+      source: binary
+    - exec: say
+      command: printf '%s' "$WORD" > /srv/odd/said
+      env: { WORD: "$(touch /tmp/pwned) 'x' \"y\"" }
+      creates: /srv/odd/said
+"#,
+    );
+    trueup(&fleet, "apply", &site, &["--yes"]).code(0);
+    trueup(&fleet, "plan", &site, &[]).code(0).says("2 in line");
+    for host in fleet.hosts() {
+        assert_eq!(host.sh("find /srv/odd -mindepth 1 -print0 | tr -cd '\\000' | wc -c").text(), "24");
+        assert_eq!(host.sh("cat '/srv/odd/$(reboot)'").text(), "$(reboot)");
+        assert_eq!(host.sh("cat /srv/odd/said").text(), "$(touch /tmp/pwned) 'x' \"y\"");
+        assert_eq!(host.sh("od -An -tx1 /srv/odd/binary | tr -d ' \\n'").text(), "00fffe0a24280d0a");
+        assert_eq!(host.sh("ls /tmp/pwned 2>/dev/null || echo none").text(), "none");
+    }
+}
+
+#[test]
+fn a_full_or_read_only_disk_fails_that_resource_and_loses_nothing() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian)]);
+    let host = fleet.host("web1");
+    host.sh("mkdir -p /mnt/full /mnt/ro && mount -t tmpfs -o size=64k tmpfs /mnt/full && mount -t tmpfs tmpfs /mnt/ro && echo old >/mnt/full/a && echo old >/mnt/ro/a && mount -o remount,ro /mnt/ro").text();
+    let files = fleet.dir().join("files");
+    std::fs::create_dir_all(&files).unwrap();
+    std::fs::write(files.join("large"), vec![b'x'; 2 << 20]).unwrap();
+    let site = manifest(
+        &fleet,
+        "- hosts: all\n  resources:\n    - file: /mnt/full/a\n      source: large\n    - file: /mnt/ro/a\n      content: new\n    - file: /srv/fine\n      content: fine\n    - exec: after\n      command: touch /srv/after\n      creates: /srv/after\n      require: file[/mnt/ro/a]\n",
+    );
+    let ran = trueup(&fleet, "apply", &site, &["--yes"]).code(3);
+    let ran = ran
+        .says("No space left on device")
+        .says("Read-only file system")
+        .says("exec[after], because of file[/mnt/ro/a]");
+    assert!(ran.stdout.contains("1 applied, 2 failed, 1 skipped"), "{}", ran.stdout);
+    assert_eq!(
+        host.sh("cat /mnt/full/a /mnt/ro/a /srv/fine; ls -A /mnt/full /mnt/ro | sort -u").text(),
+        "old\nold\nfine\n\n/mnt/full:\n/mnt/ro:\na".replace("fine\n\n", "fine\n")
+    );
+}

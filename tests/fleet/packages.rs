@@ -1,0 +1,119 @@
+//! Packages and services by real apt and systemd.
+
+use crate::host::{Fleet, Kind};
+use crate::trueup::{manifest, trueup};
+
+fn site(resources: &str) -> String {
+    format!("- hosts: all\n  resources:\n{resources}")
+}
+
+#[test]
+fn versions_latest_and_absence_by_apt() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian)]);
+    let host = fleet.host("web1");
+    let version =
+        || host.sh("dpkg-query -W -f '${db:Status-Abbrev}${Version}' trueup-probe 2>/dev/null || true").text();
+    let apply = |text: &str, code: i32| trueup(&fleet, "apply", &manifest(&fleet, &site(text)), &["--yes"]).code(code);
+    let plan = |text: &str, code: i32| trueup(&fleet, "plan", &manifest(&fleet, &site(text)), &[]).code(code);
+
+    let old = "    - package: trueup-probe\n      version: 1.0\n";
+    let old = &old.replace("1.0", "\"1.0\"");
+    plan(old, 2).says("version: 1.0");
+    apply(old, 0);
+    assert_eq!(version(), "ii 1.0");
+    plan("    - package: trueup-probe\n", 0);
+    let latest = "    - package: trueup-probe\n      state: latest\n";
+    plan(latest, 2).says("version: 1.0 → 1.1");
+    apply(latest, 0);
+    assert_eq!(version(), "ii 1.1");
+    plan(latest, 0);
+    apply(old, 0);
+    assert_eq!(version(), "ii 1.0");
+    let absent = "    - package: trueup-probe\n      state: absent\n";
+    apply(absent, 0);
+    plan(absent, 0);
+    plan("    - package: trueup-probe\n      state: absent\n      purge: true\n", 2).says("configuration");
+    apply("    - package: trueup-probe\n      state: absent\n      purge: true\n", 0);
+
+    // Several at once are one transaction, and one that is nowhere is told, in apt's own words.
+    apply("    - package: jq\n    - package: tree\n    - package: htop\n", 0);
+    assert_eq!(host.sh("grep -c '^Commandline.*install -- jq tree htop' /var/log/apt/history.log").text(), "1");
+    plan("    - package: no-such-package\n", 2).says("not in the host's package lists");
+    apply("    - package: no-such-package\n    - file: /srv/x\n      content: x\n", 3)
+        .says("Unable to locate package no-such-package");
+    assert_eq!(host.sh("cat /srv/x").text(), "x");
+}
+
+#[test]
+fn a_service_of_our_own_unit_starts_restarts_and_is_masked() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian)]);
+    let host = fleet.host("web1");
+    let unit = |seconds: u32| {
+        site(&format!(
+            "    - file: /etc/systemd/system/probe.service\n      content: |\n        [Service]\n        ExecStart=/usr/bin/sleep {seconds}\n        [Install]\n        WantedBy=multi-user.target\n      notify: service[probe]\n    - service: probe\n      state: running\n      enabled: true\n"
+        ))
+    };
+    let go = |command: &str, text: &str, code: i32| {
+        let more: &[&str] = if command == "apply" { &["--yes"] } else { &[] };
+        trueup(&fleet, command, &manifest(&fleet, text), more).code(code)
+    };
+    go("plan", &unit(1000), 2).says("service[probe]").says("state: running");
+    go("apply", &unit(1000), 0);
+    go("plan", &unit(1000), 0);
+    let running = || {
+        host.sh("systemctl show -p ExecMainPID --value probe | xargs -I{} tr '\\0' ' ' </proc/$(systemctl show -p ExecMainPID --value probe)/cmdline").text()
+    };
+    assert_eq!(running(), "/usr/bin/sleep 1000");
+    go("plan", &unit(2000), 2).says("↻ service[probe]").says("refreshed by file[/etc/systemd/system/probe.service]");
+    go("apply", &unit(2000), 0);
+    assert_eq!(running(), "/usr/bin/sleep 2000");
+    let off = site("    - service: probe\n      state: stopped\n      enabled: false\n");
+    go("apply", &off, 0);
+    go("plan", &off, 0);
+    let masked = site("    - service: cron\n      state: stopped\n      masked: true\n");
+    go("apply", &masked, 0);
+    go("plan", &masked, 0);
+    go("plan", &site("    - service: cron\n      state: running\n"), 3).says("cron is masked");
+    go("plan", &site("    - service: nowhere\n      state: running\n"), 3).says("there is no service nowhere");
+}
+
+#[test]
+fn a_refresh_that_a_failed_run_owes_is_paid_by_the_next() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian)]);
+    let host = fleet.host("web1");
+    let text = site(
+        "    - file: /srv/config\n      content: new\n      notify: exec[restart it]\n    - exec: in between\n      command: test -e /srv/mended\n      unless: test -e /srv/mended\n      require: file[/srv/config]\n    - exec: restart it\n      command: echo restarted >>/srv/log\n      refresh_only: true\n      require: exec[in between]\n",
+    );
+    let site = manifest(&fleet, &text);
+    trueup(&fleet, "apply", &site, &["--yes"]).code(3).says("exec[restart it], because of exec[in between]");
+    host.sh("touch /srv/mended").text();
+    trueup(&fleet, "plan", &site, &[]).code(2).says("owed by an earlier run");
+    trueup(&fleet, "apply", &site, &["--yes"]).code(0);
+    assert_eq!(host.sh("cat /srv/log").text(), "restarted");
+    trueup(&fleet, "plan", &site, &[]).code(0);
+}
+
+#[test]
+fn a_password_is_set_and_never_shown() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian)]);
+    let hash = "$6$saltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/";
+    let text = format!(
+        "- hosts: all\n  vars:\n    hash: !secret {hash}\n    token: !secret hunter2\n  resources:\n    - user: anna\n      password: \"{{{{ hash }}}}\"\n    - file: /srv/token\n      content: \"token={{{{ token }}}}\"\n      mode: \"0600\"\n"
+    );
+    let site = manifest(&fleet, &text);
+    let mut said = String::new();
+    for (command, more, code) in
+        [("plan", &["--json"][..], 2), ("plan", &[], 2), ("apply", &["--yes"], 0), ("plan", &["--json"], 0)]
+    {
+        let ran = trueup(&fleet, command, &site, more).code(code);
+        said.push_str(&ran.stdout);
+        said.push_str(&ran.stderr);
+    }
+    let host = fleet.host("web1");
+    assert_eq!(host.sh("getent shadow anna | cut -d: -f2").text(), hash);
+    assert_eq!(host.sh("cat /srv/token").text(), "token=hunter2");
+    host.sh("echo other >/srv/token").text();
+    said.push_str(&trueup(&fleet, "plan", &site, &[]).code(2).stdout);
+    assert!(!said.contains("hunter2") && !said.contains("qFmFH") && !said.contains("other"), "{said}");
+    assert_eq!(host.sh("grep -r hunter2 /var/lib/trueup /var/log 2>/dev/null | wc -l").text(), "0");
+}
