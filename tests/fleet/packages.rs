@@ -60,9 +60,7 @@ fn a_service_of_our_own_unit_starts_restarts_and_is_masked() {
     go("plan", &unit(1000), 2).says("service[probe]").says("state: running");
     go("apply", &unit(1000), 0);
     go("plan", &unit(1000), 0);
-    let running = || {
-        host.sh("systemctl show -p ExecMainPID --value probe | xargs -I{} tr '\\0' ' ' </proc/$(systemctl show -p ExecMainPID --value probe)/cmdline").text()
-    };
+    let running = || host.sh("ps -o args= -p $(systemctl show -p MainPID --value probe)").text();
     assert_eq!(running(), "/usr/bin/sleep 1000");
     go("plan", &unit(2000), 2).says("↻ service[probe]").says("refreshed by file[/etc/systemd/system/probe.service]");
     go("apply", &unit(2000), 0);
