@@ -1,8 +1,9 @@
 //! What the commands that speak of hosts share: reading the project and the inventory, and how hosts are reached.
 
 use super::{CliError, Output};
-use crate::catalog::compile::Selection;
+use crate::catalog::compile::{HostInput, Selection, compile};
 use crate::engine::run::{ApplyOptions, Connect, Job, Run};
+use crate::facts::Facts;
 use crate::inventory::{self, Inventory, Pattern, connection};
 use crate::language::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::language::node::{Mapping, Node, Yaml};
@@ -219,7 +220,12 @@ pub fn load_project(args: &ProjectArgs, output: &Output) -> Result<Loaded, CliEr
     };
     let types: Vec<_> = TYPES.iter().map(|t| t.name()).collect();
     let loaded = project::load(&args.manifest, extra, &types, sources, found);
-    let project = loaded.map_err(|e| told(&e.found, &e.sources, output))?;
+    let project = loaded.map_err(|mut error| {
+        if let (Some(project), Some(inventory)) = (&error.readable, &inventory) {
+            tell_more(project, inventory, &mut error.found);
+        }
+        told(&error.found, &error.sources, output)
+    })?;
     let sources = project.templates.sources.clone();
     let Some(mut inventory) = inventory else { return Err(CliError::Other("no inventory".into())) };
     let mut found = Diagnostics::default();
@@ -265,6 +271,33 @@ pub fn load_project(args: &ProjectArgs, output: &Output) -> Result<Loaded, CliEr
         return Err(CliError::Other(format!("{why}: there is nothing to do")));
     }
     Ok(Loaded { project: Arc::new(project), inventory, hosts })
+}
+
+/// What else is wrong with a project that could not be read whole: each host's catalog is tried with what there is.
+fn tell_more(project: &Project, inventory: &Inventory, found: &mut Diagnostics) {
+    let groups = groups_value(inventory);
+    let names: Vec<String> = match inventory.hosts() {
+        [] => vec!["localhost".into()],
+        hosts => hosts.iter().map(|h| h.name.clone()).collect(),
+    };
+    for name in names {
+        let group_names = inventory.group_names(&name);
+        let input = HostInput {
+            name: &name,
+            group_names: &group_names,
+            vars: inventory.vars_of(&name).into_iter().map(|l| l.vars).collect(),
+            groups: &groups,
+            plays: project.plays.iter().collect(),
+        };
+        let Err(more) = compile(project, &input, Facts::sample(), &Selection::default()) else { continue };
+        for mut d in more.iter().cloned() {
+            d.host = None;
+            // What could not be read is missing now, which is no mistake of its own.
+            if d.summary != "unknown resource" && d.summary != "unknown module" && d.severity == Severity::Error {
+                found.push(d);
+            }
+        }
+    }
 }
 
 /// `-e`: `name=value`, several of them, a mapping, or `@FILE`.

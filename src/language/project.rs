@@ -35,6 +35,8 @@ pub struct Project {
 pub struct LoadError {
     pub sources: Arc<Sources>,
     pub found: Diagnostics,
+    /// What could be read all the same, so that more of what is wrong can be told in one go.
+    pub readable: Option<Box<Project>>,
 }
 
 /// Reads a manifest with all it includes, the modules it names, their templates and files.
@@ -90,13 +92,16 @@ pub fn load(
     let files = read_files(&dir, &plays, &modules, &mut found);
 
     match Templates::new(Arc::new(sources), template_files) {
-        Ok(templates) if !found.has_errors() => {
-            Ok(Project { plays, modules, templates: Arc::new(templates), files, extra_vars })
+        Ok(templates) => {
+            let project = Project { plays, modules, templates: Arc::new(templates), files, extra_vars };
+            if !found.has_errors() {
+                return Ok(project);
+            }
+            Err(LoadError { sources: project.templates.sources.clone(), found, readable: Some(Box::new(project)) })
         }
-        Ok(templates) => Err(LoadError { sources: templates.sources, found }),
         Err((sources, errors)) => {
             errors.into_iter().for_each(|d| found.push(d));
-            Err(LoadError { sources, found })
+            Err(LoadError { sources, found, readable: None })
         }
     }
 }
@@ -114,8 +119,8 @@ pub fn empty(sources: Sources, found: Diagnostics) -> Result<Project, LoadError>
             files: HashMap::new(),
             extra_vars: vec![],
         }),
-        Ok(templates) => Err(LoadError { sources: templates.sources, found }),
-        Err((sources, _)) => Err(LoadError { sources, found }),
+        Ok(templates) => Err(LoadError { sources: templates.sources, found, readable: None }),
+        Err((sources, _)) => Err(LoadError { sources, found, readable: None }),
     }
 }
 
