@@ -3,6 +3,7 @@
 pub mod compile;
 pub mod graph;
 pub mod id;
+mod link;
 
 use crate::facts::Facts;
 use crate::language::span::Place;

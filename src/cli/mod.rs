@@ -2,6 +2,7 @@
 
 mod apply;
 mod completions;
+mod connect;
 mod doc;
 mod facts;
 mod fleet;

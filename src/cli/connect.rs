@@ -1,0 +1,147 @@
+//! How each host is reached: from the inventory's variables and the command line to a connection.
+
+use super::CliError;
+use super::fleet::{ConnectionArgs, Loaded};
+use crate::engine::run::{Connect, Job};
+use crate::inventory::connection;
+use crate::language::diagnostic::Diagnostic;
+use crate::language::node::Node;
+use crate::language::scope::Scope;
+use crate::language::secret::Secret;
+use crate::transport::ssh::{self, SshOptions};
+use crate::transport::{Become, BoxFuture, Connection, Target, TransportError, local};
+use minijinja::Value;
+use std::collections::HashMap;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Passwords that were asked for, once for all hosts.
+pub struct Asked {
+    password: Option<Secret>,
+    become_password: Option<Secret>,
+}
+
+impl Asked {
+    pub fn new(args: &ConnectionArgs) -> Result<Self, CliError> {
+        let password = if args.ask_pass { Some(ask("SSH password: ")?) } else { None };
+        let become_password = match &args.become_password_file {
+            Some(path) => {
+                let text =
+                    std::fs::read_to_string(path).map_err(|e| CliError::Other(format!("{}: {e}", path.display())))?;
+                Some(Secret::new(text.lines().next().unwrap_or_default()))
+            }
+            None if args.ask_become_pass => Some(ask("sudo password: ")?),
+            None => None,
+        };
+        Ok(Self { password, become_password })
+    }
+}
+
+fn ask(prompt: &str) -> Result<Secret, CliError> {
+    let answer = rpassword::prompt_password(prompt);
+    answer.map(Secret::new).map_err(|e| CliError::Other(format!("no password could be asked for: {e}")))
+}
+
+pub fn ask_passphrase(path: &Path) -> Option<Secret> {
+    if !std::io::stdin().is_terminal() {
+        return None;
+    }
+    rpassword::prompt_password(format!("passphrase of {}: ", path.display())).ok().map(Secret::new)
+}
+
+/// How one host is reached.
+pub enum Way {
+    Ssh(Target),
+    Local(Option<Become>),
+}
+
+pub struct Ways {
+    pub ways: Vec<Way>,
+    pub options: Arc<SshOptions>,
+}
+
+impl Connect for Ways {
+    fn connect(&self, host: usize) -> BoxFuture<'_, Result<Box<dyn Connection>, TransportError>> {
+        Box::pin(async move {
+            match self.ways.get(host) {
+                Some(Way::Ssh(target)) => {
+                    let connection = ssh::connect(target, &self.options).await?;
+                    Ok(Box::new(connection) as Box<dyn Connection>)
+                }
+                Some(Way::Local(become_)) => Ok(Box::new(local::connect(become_.clone())?) as Box<dyn Connection>),
+                None => Err(TransportError::Local("there is no such host".into())),
+            }
+        })
+    }
+}
+
+pub fn way(
+    loaded: &Loaded,
+    job: &Job,
+    args: &ConnectionArgs,
+    asked: &Asked,
+    groups: &Value,
+) -> Result<Way, Diagnostic> {
+    let templates = &loaded.project.templates;
+    let mut vars: HashMap<String, Node> = HashMap::new();
+    for layer in job.vars.iter().chain([&loaded.project.extra_vars]) {
+        vars.extend(layer.iter().map(|(k, v)| (k.value.clone(), v.clone())));
+    }
+    let fixed = HashMap::from([
+        ("inventory_hostname".to_owned(), Value::from(job.host.as_str())),
+        ("group_names".to_owned(), job.group_names.iter().map(|g| Value::from(g.as_str())).collect()),
+        ("groups".to_owned(), groups.clone()),
+    ]);
+    let scope = Scope::new(templates.clone(), vars.clone(), fixed);
+    let c = connection::read(&mut |name| vars.get(name).map(|node| templates.render(node, &scope)).transpose())?;
+    let plays: Vec<_> = job.plays.iter().filter_map(|n| loaded.project.plays.get(*n)).collect();
+    let becomes = args.become_
+        || args.become_user.is_some()
+        || c.become_ == Some(true)
+        || plays.iter().any(|p| p.become_ == Some(true));
+    let become_user = args
+        .become_user
+        .clone()
+        .or_else(|| plays.iter().find_map(|p| p.become_user.clone()))
+        .or(c.become_user)
+        .unwrap_or_else(|| "root".into());
+    let become_password = asked.become_password.clone().or(c.become_password);
+    let become_ = |me: &str| {
+        // Who is root already needs no sudo, and may well have none.
+        let needed = becomes && me != become_user;
+        needed.then(|| Become { user: become_user.clone(), password: become_password.clone() })
+    };
+    let me = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "root".into());
+    if c.kind == connection::Kind::Local {
+        return Ok(Way::Local(become_(&local_user().unwrap_or(me))));
+    }
+    let user = c.user.or_else(|| args.user.clone()).unwrap_or(me);
+    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+    let expand = |path: PathBuf| match path.strip_prefix("~") {
+        Ok(rest) => home.join(rest),
+        Err(_) => path,
+    };
+    let mut key_files: Vec<PathBuf> = c.key_file.into_iter().chain(args.private_key.clone()).map(expand).collect();
+    if key_files.is_empty() {
+        let usual = ["id_ed25519", "id_ecdsa", "id_rsa"].iter().map(|n| home.join(".ssh").join(n));
+        key_files.extend(usual.filter(|p| p.exists()));
+    }
+    Ok(Way::Ssh(Target {
+        address: c.address.unwrap_or_else(|| job.host.clone()),
+        port: c.port.unwrap_or(22),
+        become_: become_(&user),
+        user,
+        key_files,
+        password: asked.password.clone().or(c.password),
+    }))
+}
+
+/// Who this process runs as, whatever its environment says.
+pub fn local_user() -> Option<String> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let uid = status.lines().find_map(|l| l.strip_prefix("Uid:"))?.split_whitespace().nth(1)?.to_owned();
+    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
+    let mut fields = passwd.lines().map(|l| l.split(':').collect::<Vec<_>>());
+    fields.find(|f| f.get(2) == Some(&uid.as_str())).and_then(|f| f.first().map(|n| (*n).to_owned()))
+}
