@@ -13,11 +13,11 @@ use crate::language::manifest::Play;
 use crate::language::node::Mapping;
 use crate::language::project::Project;
 use crate::plan::{HostPlan, diff};
-use crate::shell::body::{Body, Bytes};
+use crate::shell::body::Body;
 use crate::shell::frame::{Frame, FrameSink, Limits, Nonce, Script};
 use crate::shell::state::{RunName, StateDir};
 use crate::shell::{self, apply};
-use crate::transport::{BoxFuture, Connection, TransportError};
+use crate::transport::{BoxFuture, Connection, TransportError, body};
 use minijinja::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -368,7 +368,7 @@ impl Run {
         let mut sent = async || -> Result<(), TransportError> {
             for body in script.ahead() {
                 report.round_trips += 1;
-                self.send_ahead(connection.as_mut(), body).await?;
+                self.send_ahead(connection.as_mut(), body, catalog.facts.tools.gzip).await?;
             }
             let nonce = nonce()?;
             let text = apply::script(&script, &verify.script, first_verify, &nonce);
@@ -410,21 +410,19 @@ impl Run {
         report
     }
 
-    /// Streams contents that are too large for a script.
-    async fn send_ahead(&self, connection: &mut dyn Connection, body: &Body) -> Result<(), TransportError> {
-        let nonce = nonce()?;
-        let text = apply::receive(body, &StateDir::Usual, 0, &nonce);
+    /// Streams contents that are too large for a script, compressed where the host can take that and it pays.
+    async fn send_ahead(
+        &self,
+        connection: &mut dyn Connection,
+        body: &Body,
+        has_gzip: bool,
+    ) -> Result<(), TransportError> {
         let limits = Limits { total_time: Duration::from_secs(24 * 3600), ..self.limits };
-        let script = Script { nonce, text, limits };
         let mut frames: Vec<Frame> = vec![];
-        match &body.bytes {
-            Bytes::Held(bytes) => connection.feed(&script, &mut &bytes[..], &mut frames).await?,
-            Bytes::File(path) => {
-                let open = tokio::fs::File::open(path).await;
-                let mut file = open.map_err(|e| TransportError::Local(format!("{}: {e}", path.display())))?;
-                connection.feed(&script, &mut file, &mut frames).await?;
-            }
-        }
+        let (encoding, mut stream) = body::open(body, has_gzip).await?;
+        let nonce = nonce()?;
+        let text = apply::receive(body, encoding, &StateDir::Usual, 0, &nonce);
+        connection.feed(&Script { nonce, text, limits }, &mut stream, &mut frames).await?;
         match frames.into_iter().next() {
             Some(frame) if frame.status == 0 => Ok(()),
             Some(frame) => {

@@ -1,6 +1,7 @@
 //! A connection that runs a script on a host and gives back framed output.
 
 pub mod auth;
+pub mod body;
 pub mod known_hosts;
 pub mod local;
 pub mod pipe;

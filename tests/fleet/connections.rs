@@ -1,8 +1,9 @@
 //! Ways onto a host, and what an operator is told where there is none.
 
 use crate::host::{Fleet, Kind};
-use crate::trueup::{Ran, manifest, run, trueup};
+use crate::trueup::{Ran, manifest, run, run_with, trueup};
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 const WHO: &str = "- hosts: all\n  resources:\n    - file: /etc/trueup-was-here\n      content: yes-it-was\n";
 
@@ -170,4 +171,84 @@ fn a_full_or_read_only_disk_fails_that_resource_and_loses_nothing() {
         host.sh("cat /mnt/full/a /mnt/ro/a /srv/fine; ls -A /mnt/full /mnt/ro | sort -u").text(),
         "old\nold\nfine\n\n/mnt/full:\n/mnt/ro:\na".replace("fine\n\n", "fine\n")
     );
+}
+
+/// Ends with the test.
+struct Agent(Child);
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn an_agent_a_password_and_a_certified_host_key_are_enough() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian)]);
+    let site = manifest(&fleet, WHO).display().to_string();
+    let host = fleet.host("web1");
+    let known = fleet.known_hosts().display().to_string();
+    let home = fleet.dir().join("home");
+    std::fs::create_dir_all(&home).unwrap();
+    let home = home.display().to_string();
+    let args = |inventory: &str, known: &str| {
+        ["plan", &site, "-i", inventory, "--known-hosts", known].map(str::to_owned).to_vec()
+    };
+
+    // By the agent alone.
+    let socket = fleet.dir().join("agent").display().to_string();
+    let _agent = Agent(Command::new("ssh-agent").args(["-D", "-a", &socket]).stdout(Stdio::null()).spawn().unwrap());
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !Path::new(&socket).exists() && std::time::Instant::now() < deadline {
+        std::thread::yield_now();
+    }
+    let added =
+        Command::new("ssh-add").arg(fleet.key()).env("SSH_AUTH_SOCK", &socket).stderr(Stdio::null()).status().unwrap();
+    assert!(added.success());
+    let root = as_user(&fleet, "web1", "root");
+    run_with(&args(&root, &known), &[("SSH_AUTH_SOCK", &socket), ("HOME", &home)]).code(2);
+    run_with(&args(&root, &known), &[("HOME", &home)]).code(4).says("tried: nothing");
+
+    // By a password from the inventory, which is not shown.
+    let inventory = fleet.dir().join("password.ini");
+    let line =
+        |password: &str| format!("web1 ansible_host={} ansible_user=pw ansible_password='{password}'\n", host.address);
+    std::fs::write(&inventory, line("correct horse")).unwrap();
+    let inventory = inventory.display().to_string();
+    run_with(&args(&inventory, &known), &[("HOME", &home)]).code(2);
+    std::fs::write(&inventory, line("wrong battery")).unwrap();
+    let ran = run_with(&args(&inventory, &known), &[("HOME", &home)]).code(4).says("tried: password");
+    assert!(!ran.stdout.contains("battery"));
+
+    // A host key that an authority has signed is known without being on record; one that it has not is not.
+    let authority = fleet.dir().join("authority").display().to_string();
+    let keygen = |args: &[&str]| {
+        assert!(
+            Command::new("ssh-keygen")
+                .args(args)
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .unwrap()
+                .success()
+        )
+    };
+    keygen(&["-q", "-t", "ed25519", "-N", "", "-f", &authority]);
+    let public = host.root.join("etc/ssh/ssh_host_ed25519_key.pub").display().to_string();
+    keygen(&["-s", &authority, "-I", "web1", "-h", "-n", &host.address, &public]);
+    host.sh("echo HostCertificate /etc/ssh/ssh_host_ed25519_key-cert.pub >/etc/ssh/sshd_config.d/cert.conf && systemctl reload ssh").text();
+    let certified = fleet.dir().join("certified").display().to_string();
+    let key = std::fs::read_to_string(format!("{authority}.pub")).unwrap();
+    std::fs::write(&certified, format!("@cert-authority 198.18.* {key}")).unwrap();
+    let by_key = |known: &str| {
+        let mut args = args(&root, known);
+        args.extend(["--private-key".into(), fleet.key().display().to_string()]);
+        run_with(&args, &[("HOME", &home)])
+    };
+    by_key(&certified).code(2);
+    std::fs::write(&certified, format!("@cert-authority 10.* {key}")).unwrap();
+    by_key(&certified).code(4).says("is not known");
+    std::fs::write(&certified, format!("@cert-authority 198.18.* {key}@revoked 198.18.* {key}")).unwrap();
+    by_key(&certified).code(4);
 }

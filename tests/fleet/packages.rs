@@ -38,6 +38,9 @@ fn versions_latest_and_absence_by_apt() {
     // Several at once are one transaction, and one that is nowhere is told, in apt's own words.
     apply("    - package: jq\n    - package: tree\n    - package: htop\n", 0);
     assert_eq!(host.sh("grep -c '^Commandline.*install -- jq tree htop' /var/log/apt/history.log").text(), "1");
+    host.sh("apt-get -y -q remove tree").text();
+    plan("    - package: jq\n    - package: tree\n", 2).says("+ package[tree]");
+    apply("    - package: jq\n    - package: tree\n", 0);
     plan("    - package: no-such-package\n", 2).says("not in the host's package lists");
     apply("    - package: no-such-package\n    - file: /srv/x\n      content: x\n", 3)
         .says("Unable to locate package no-such-package");
@@ -114,4 +117,31 @@ fn a_password_is_set_and_never_shown() {
     said.push_str(&trueup(&fleet, "plan", &site, &[]).code(2).stdout);
     assert!(!said.contains("hunter2") && !said.contains("qFmFH") && !said.contains("other"), "{said}");
     assert_eq!(host.sh("grep -r hunter2 /var/lib/trueup /var/log 2>/dev/null | wc -l").text(), "0");
+}
+
+#[test]
+fn a_large_file_is_streamed_and_an_unchanged_one_is_not_sent() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian), ("box", Kind::Busybox)]);
+    let files = fleet.dir().join("files");
+    std::fs::create_dir_all(&files).unwrap();
+    // One that shrinks and one that does not.
+    std::fs::write(files.join("text"), "all work and no play\n".repeat(400_000)).unwrap();
+    let noise: Vec<u8> = (0..6_000_000u64)
+        .map(|n| (n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(n << 7) >> 33) as u8)
+        .collect();
+    std::fs::write(files.join("noise"), &noise).unwrap();
+    let text = site("    - file: /srv/text\n      source: text\n      mode: \"0600\"\n    - file: /srv/noise\n      source: noise\n")
+        .replace("  resources:\n", "  resources:\n    - directory: /srv\n      parents: true\n");
+    let site = manifest(&fleet, &text);
+    let first = trueup(&fleet, "apply", &site, &["--yes", "--json"]).code(0).json();
+    assert_eq!(first["hosts"][0]["round_trips"], 5, "facts, probe, two files, steps");
+    let again = trueup(&fleet, "apply", &site, &["--yes", "--json"]).code(0).json();
+    assert_eq!(again["hosts"][0]["round_trips"], 2);
+    for host in fleet.hosts() {
+        let sum = host.sh("sha256sum </srv/noise").text();
+        let local = std::process::Command::new("sha256sum").arg(files.join("noise")).output().unwrap().stdout;
+        assert_eq!(sum.split(' ').next(), String::from_utf8(local).unwrap().split(' ').next());
+        assert_eq!(host.sh("wc -c </srv/text").text(), "8400000");
+        assert_eq!(host.sh("ls /var/lib/trueup/incoming").text(), "");
+    }
 }

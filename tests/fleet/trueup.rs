@@ -43,9 +43,15 @@ pub fn trueup(fleet: &Fleet, command: &str, manifest: &Path, more: &[&str]) -> R
 
 /// Runs the program with these arguments alone.
 pub fn run(args: &[String]) -> Ran {
+    run_with(args, &[])
+}
+
+/// Runs the program with these arguments and these variables; an agent is known only where one is given.
+pub fn run_with(args: &[String], env: &[(&str, &str)]) -> Ran {
     let output = Command::new(env!("CARGO_BIN_EXE_trueup"))
         .args(args)
         .env_remove("SSH_AUTH_SOCK")
+        .envs(env.iter().copied())
         .env("NO_COLOR", "1")
         .stdin(std::process::Stdio::null())
         .output()

@@ -172,13 +172,22 @@ pub fn script(plan: &ApplyPlan, verify: &ProbeScript, first_verify_slot: u32, no
     super::script(nonce, &out)
 }
 
+/// How contents travel ahead of a script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    Plain,
+    /// As gzip(1) makes it; the host has one to take it back with.
+    Gzip,
+}
+
 /// A script that takes one body from its standard input, for a connection's `feed`. Its one frame is `slot`:
 /// status 0 once the host has all of it; else the body of the frame says why not.
-pub fn receive(body: &Body, state_dir: &StateDir, slot: u32, nonce: &Nonce) -> Vec<u8> {
+pub fn receive(body: &Body, encoding: Encoding, state_dir: &StateDir, slot: u32, nonce: &Nonce) -> Vec<u8> {
     let digest = body.digest.as_str();
+    let take = if encoding == Encoding::Gzip { "gzip -dc" } else { "cat" };
     let text = format!(
         "b {slot}\n(\n{}umask 077\nmkdir -p \"$s/incoming\" && chmod 0700 \"$s\" || exit\nt=$s/incoming/{digest}.$$\n\
-         trap 'rm -f \"$t\"' EXIT\ncat >\"$t\" || exit\nsum=$(sha256sum <\"$t\") || exit\n\
+         trap 'rm -f \"$t\"' EXIT\n{take} >\"$t\" || exit\nsum=$(sha256sum <\"$t\") || exit\n\
          if [ \"${{sum%% *}}\" != {digest} ]; then echo 'what came is not what was sent'; exit 1; fi\n\
          mv -f \"$t\" \"$s/incoming/{digest}\"\n) 2>&1\ne {slot} $?\n",
         state_dir.locate()

@@ -76,7 +76,7 @@ fn large_contents_come_ahead_and_are_removed_after() {
         let ahead: Vec<_> = plan.ahead().into_iter().cloned().collect();
         assert_eq!(ahead.len(), 1);
         assert_eq!(status(&host.apply(&plan), 0), 1, "not there yet");
-        let receive = receive(&ahead[0], &plan.state_dir, 5, &nonce());
+        let receive = receive(&ahead[0], crate::shell::apply::Encoding::Plain, &plan.state_dir, 5, &nonce());
         let feed = |bytes: &[u8]| {
             let mut child = std::process::Command::new(host.shell[0])
                 .args(&host.shell[1..])
