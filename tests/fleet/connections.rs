@@ -224,19 +224,15 @@ fn an_agent_a_password_and_a_certified_host_key_are_enough() {
     // A host key that an authority has signed is known without being on record; one that it has not is not.
     let authority = fleet.dir().join("authority").display().to_string();
     let keygen = |args: &[&str]| {
-        assert!(
-            Command::new("ssh-keygen")
-                .args(args)
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status()
-                .unwrap()
-                .success()
-        )
+        let made = Command::new("ssh-keygen").args(args).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     };
     keygen(&["-q", "-t", "ed25519", "-N", "", "-f", &authority]);
-    let public = host.root.join("etc/ssh/ssh_host_ed25519_key.pub").display().to_string();
+    let public = fleet.dir().join("host_key.pub").display().to_string();
+    std::fs::write(&public, host.sh("ssh-keygen -y -f /etc/ssh/ssh_host_ed25519_key").text() + "\n").unwrap();
     keygen(&["-s", &authority, "-I", "web1", "-h", "-n", &host.address, &public]);
+    let certificate = std::fs::read(fleet.dir().join("host_key-cert.pub")).unwrap();
+    std::fs::write(host.root.join("etc/ssh/ssh_host_ed25519_key-cert.pub"), certificate).unwrap();
     host.sh("echo HostCertificate /etc/ssh/ssh_host_ed25519_key-cert.pub >/etc/ssh/sshd_config.d/cert.conf && systemctl reload ssh").text();
     let certified = fleet.dir().join("certified").display().to_string();
     let key = std::fs::read_to_string(format!("{authority}.pub")).unwrap();
