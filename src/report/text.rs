@@ -52,9 +52,7 @@ pub fn changes_of(reports: &[HostReport], options: &Options) -> String {
 /// What became of an apply: failures whole, then a line a host, then the totals.
 pub fn outcome(reports: &[HostReport], options: &Options) -> String {
     let mut out = String::new();
-    for report in reports {
-        failures(&mut out, report, options.style);
-    }
+    failures(&mut out, reports, options.style);
     trouble(&mut out, reports, options.style);
     let width = reports.iter().map(|r| r.host.chars().count()).max().unwrap_or(0);
     for report in reports {
@@ -245,46 +243,80 @@ fn trouble(out: &mut String, reports: &[HostReport], style: Style) {
     }
 }
 
-fn failures(out: &mut String, report: &HostReport, style: Style) {
-    let host = style.bold(&report.host);
-    for (result, change) in report.results.iter().zip(report.plan.iter().flat_map(|p| &p.changes)) {
-        let place = change.place.as_ref().map(|p| style.dim(&format!("  {p}"))).unwrap_or_default();
-        match &result.status {
-            ChangeStatus::Applied | ChangeStatus::NotNeeded => {}
-            ChangeStatus::Failed { status, output } => {
-                let _ = writeln!(out, "{} {host}: {}{place}", style.red("failed"), result.id);
-                let lines: Vec<&str> = output.lines().collect();
-                let hidden = lines.len().saturating_sub(30);
-                if hidden > 0 {
-                    let _ = writeln!(out, "    … {hidden} lines before");
-                }
-                for line in lines.iter().skip(hidden) {
-                    let _ = writeln!(out, "    {}", clean(line));
-                }
-                let _ = writeln!(out, "    {}", style.dim(&format!("exit status {status}")));
+/// What went wrong, once: the resources and the hosts of which the same is to be said stand together.
+struct Failure {
+    head: String,
+    resources: Vec<String>,
+    body: String,
+    hosts: Vec<String>,
+}
+
+fn failures(out: &mut String, reports: &[HostReport], style: Style) {
+    let mut all: Vec<Failure> = vec![];
+    for report in reports {
+        let mut own: Vec<Failure> = vec![];
+        for (result, change) in report.results.iter().zip(report.plan.iter().flat_map(|p| &p.changes)) {
+            let place = change.place.as_ref().map(|p| style.dim(&format!("  {p}"))).unwrap_or_default();
+            let Some((head, body)) = failure(&result.status, style) else { continue };
+            let resource = format!("{}{place}", result.id);
+            match own.iter_mut().find(|f| f.head == head && f.body == body) {
+                Some(same) => same.resources.push(resource),
+                None => own.push(Failure { head, resources: vec![resource], body, hosts: vec![] }),
             }
-            ChangeStatus::NotInLine { left, reason } => {
-                let _ = writeln!(out, "{} {host}: {}{place}", style.red("applied, and still not in line"), result.id);
-                for p in left {
-                    let _ = writeln!(out, "    {}: {} is wanted, {} was found", p.name, p.to, p.from);
-                }
-                if let Some(reason) = reason {
-                    let _ = writeln!(out, "    {}", clean(reason));
-                }
-            }
-            ChangeStatus::Skipped { because } => {
-                let _ = writeln!(out, "{} {host}: {}, because of {because}", style.yellow("skipped"), result.id);
-            }
-            ChangeStatus::Unsettled => {
-                let _ = writeln!(
-                    out,
-                    "{} {host}: {}: the connection was lost before its result came; plan again to see",
-                    style.red("unsettled"),
-                    result.id
-                );
+        }
+        for failure in own {
+            let same =
+                |f: &&mut Failure| f.head == failure.head && f.body == failure.body && f.resources == failure.resources;
+            match all.iter_mut().find(same) {
+                Some(same) => same.hosts.push(report.host.clone()),
+                None => all.push(Failure { hosts: vec![report.host.clone()], ..failure }),
             }
         }
     }
+    for f in all {
+        let hosts: Vec<&str> = f.hosts.iter().map(String::as_str).collect();
+        let on = if hosts.len() == 1 { hosts.concat() } else { named(&hosts) };
+        let _ = writeln!(out, "{} on {}", f.head, style.bold(&on));
+        for resource in &f.resources {
+            let _ = writeln!(out, "    {resource}");
+        }
+        out.push_str(&f.body);
+    }
+}
+
+/// What is said of a change that was not applied: a heading, and what stands below the resources.
+fn failure(status: &ChangeStatus, style: Style) -> Option<(String, String)> {
+    let mut body = String::new();
+    let head = match status {
+        ChangeStatus::Applied | ChangeStatus::NotNeeded => return None,
+        ChangeStatus::Failed { status, output } => {
+            let lines: Vec<&str> = output.lines().collect();
+            let hidden = lines.len().saturating_sub(30);
+            if hidden > 0 {
+                let _ = writeln!(body, "        … {hidden} lines before");
+            }
+            for line in lines.iter().skip(hidden) {
+                let _ = writeln!(body, "        {}", clean(line));
+            }
+            let _ = writeln!(body, "        {}", style.dim(&format!("exit status {status}")));
+            style.red("failed")
+        }
+        ChangeStatus::NotInLine { left, reason } => {
+            for p in left {
+                let _ = writeln!(body, "        {}: {} is wanted, {} was found", p.name, p.to, p.from);
+            }
+            if let Some(reason) = reason {
+                let _ = writeln!(body, "        {}", clean(reason));
+            }
+            style.red("applied, and still not in line,")
+        }
+        ChangeStatus::Skipped { because } => style.yellow(&format!("skipped, because of {because},")),
+        ChangeStatus::Unsettled => {
+            body.push_str("        the connection was lost before its result came; plan again to see\n");
+            style.red("unsettled")
+        }
+    };
+    Some((head, body))
 }
 
 /// One line on one host.

@@ -13,6 +13,7 @@ pub mod package;
 pub mod service;
 pub mod symlink;
 pub mod sysctl;
+pub mod timezone;
 pub mod user;
 pub mod value;
 
@@ -39,6 +40,7 @@ pub const TYPES: &[&dyn batch::Type] = &[
     &group::Group,
     &firewall::Firewall,
     &sysctl::Sysctl,
+    &timezone::Timezone,
     &cron::Cron,
     &exec::Exec,
 ];

@@ -86,7 +86,7 @@ fn a_refresh_that_a_failed_run_owes_is_paid_by_the_next() {
         "    - file: /srv/config\n      content: new\n      notify: exec[restart it]\n    - exec: in between\n      command: test -e /srv/mended\n      unless: test -e /srv/mended\n      require: file[/srv/config]\n    - exec: restart it\n      command: echo restarted >>/srv/log\n      refresh_only: true\n      require: exec[in between]\n",
     );
     let site = manifest(&fleet, &text);
-    trueup(&fleet, "apply", &site, &["--yes"]).code(3).says("exec[restart it], because of exec[in between]");
+    trueup(&fleet, "apply", &site, &["--yes"]).code(3).says("skipped, because of exec[in between]");
     host.sh("touch /srv/mended").text();
     trueup(&fleet, "plan", &site, &[]).code(2).says("owed by an earlier run");
     trueup(&fleet, "apply", &site, &["--yes"]).code(0);
@@ -144,4 +144,22 @@ fn a_large_file_is_streamed_and_an_unchanged_one_is_not_sent() {
         assert_eq!(host.sh("wc -c </srv/text").text(), "8400000");
         assert_eq!(host.sh("ls /var/lib/trueup/incoming").text(), "");
     }
+}
+
+#[test]
+fn a_time_zone_is_set_and_one_that_is_nowhere_is_told() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian)]);
+    let host = fleet.host("web1");
+    host.sh("mkdir -p /usr/share/zoneinfo/Europe && : >/usr/share/zoneinfo/Europe/Berlin && echo UTC >/etc/timezone")
+        .text();
+    let berlin = manifest(&fleet, &site("    - timezone: Europe/Berlin\n"));
+    trueup(&fleet, "plan", &berlin, &[]).code(2).says("Europe/Berlin");
+    trueup(&fleet, "apply", &berlin, &["--yes"]).code(0);
+    trueup(&fleet, "plan", &berlin, &[]).code(0);
+    assert_eq!(
+        host.sh("cat /etc/timezone; readlink /etc/localtime").text(),
+        "Europe/Berlin\n/usr/share/zoneinfo/Europe/Berlin"
+    );
+    let nowhere = manifest(&fleet, &site("    - timezone: Europe/Nowhere\n"));
+    trueup(&fleet, "plan", &nowhere, &[]).code(3).says("is tzdata installed?");
 }
