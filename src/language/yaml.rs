@@ -155,7 +155,10 @@ impl<'a> Reader<'a> {
         let mut merges = vec![];
         let mut end = start.end;
         loop {
-            let key = match self.next()? {
+            let event = self.next()?;
+            // In quotes it is a key like any other.
+            let merge = matches!(&event, Some((Event::Scalar(text, ScalarStyle::Plain, ..), _)) if text == "<<");
+            let key = match event {
                 Some((Event::MappingEnd, _)) => break,
                 event => self.node(event)?,
             };
@@ -180,7 +183,7 @@ impl<'a> Reader<'a> {
                     continue;
                 }
             };
-            if text == "<<" {
+            if merge {
                 merges.push(value);
                 continue;
             }
@@ -364,6 +367,7 @@ mod tests {
         let it = node.get("it").unwrap();
         assert_eq!(it.get("x").unwrap().value, Yaml::Int(1));
         assert_eq!(it.get("y").unwrap().value, Yaml::Int(3));
+        assert_eq!(one("'<<': x\n").get("<<").unwrap().value, Yaml::String("x".into()));
     }
 
     #[test]
