@@ -1,0 +1,235 @@
+//! Filters and tests beyond the template engine's own, by the names and with the meaning that they have in Ansible.
+//!
+//! Sources: the pages `ansible.builtin` and `ansible.utils.ipaddr` of Ansible's collection index. What differs:
+//! regular expressions are the `regex` crate's (no look-around, no back-references inside a pattern), YAML is 1.2,
+//! and what Ansible would quietly turn into text or into false is an error.
+
+mod addresses;
+mod args;
+mod collections;
+mod conditions;
+mod encoding;
+mod json;
+mod paths;
+mod regexes;
+mod text;
+mod versions;
+mod yaml;
+
+use args::Args;
+use minijinja::value::{Rest, ValueOrKwargs};
+use minijinja::{Environment, Error, ErrorKind, State, Value};
+
+/// A filter or test: its parameters in the order in which they can be given without a name, and what it does.
+struct Entry {
+    name: &'static str,
+    parameters: &'static [&'static str],
+    /// Whether any number of values may follow the named parameters.
+    more: bool,
+    run: fn(&State, &Value, &Args) -> Result<Value, Error>,
+}
+
+const fn entry(
+    name: &'static str,
+    parameters: &'static [&'static str],
+    run: fn(&State, &Value, &Args) -> Result<Value, Error>,
+) -> Entry {
+    Entry { name, parameters, more: false, run }
+}
+
+/// As [`entry`], with any number of values; what is in `parameters` is then given by name alone.
+const fn variadic(
+    name: &'static str,
+    parameters: &'static [&'static str],
+    run: fn(&State, &Value, &Args) -> Result<Value, Error>,
+) -> Entry {
+    Entry { name, parameters, more: true, run }
+}
+
+const REGEX: &[&str] = &["pattern", "multiline", "ignorecase"];
+const REGEX_TEST: &[&str] = &["pattern", "ignorecase", "multiline"];
+
+static FILTERS: &[Entry] = &[
+    variadic("combine", &["recursive", "list_merge"], collections::combine),
+    entry("dict2items", &["key_name", "value_name"], collections::dict2items),
+    entry("items2dict", &["key_name", "value_name"], collections::items2dict),
+    entry("flatten", &["levels", "skip_nulls"], collections::flatten),
+    entry("union", &["other"], collections::union),
+    entry("intersect", &["other"], collections::intersect),
+    entry("difference", &["other"], collections::difference),
+    entry("symmetric_difference", &["other"], collections::symmetric_difference),
+    variadic("product", &["repeat"], collections::product),
+    entry(
+        "regex_replace",
+        &["pattern", "replacement", "ignorecase", "multiline", "count", "mandatory_count"],
+        regexes::replace,
+    ),
+    variadic("regex_search", &["ignorecase", "multiline"], regexes::search),
+    entry("regex_findall", REGEX, regexes::findall),
+    entry("regex_escape", &["re_type"], regexes::escape),
+    entry("b64encode", &["encoding"], encoding::b64encode),
+    entry("b64decode", &["encoding"], encoding::b64decode),
+    entry("hash", &["hashtype"], encoding::hash),
+    entry("to_json", &["indent", "sort_keys", "ensure_ascii"], json::to_json),
+    entry("to_nice_json", &["indent", "sort_keys", "ensure_ascii"], json::to_nice_json),
+    entry("from_json", &[], json::from_json),
+    entry(
+        "to_yaml",
+        &["indent", "sort_keys", "width", "default_flow_style", "explicit_start", "allow_unicode"],
+        yaml::to_yaml,
+    ),
+    entry(
+        "to_nice_yaml",
+        &["indent", "sort_keys", "width", "default_flow_style", "explicit_start", "allow_unicode"],
+        yaml::to_nice_yaml,
+    ),
+    entry("from_yaml", &[], yaml::from_yaml),
+    entry("ternary", &["true_val", "false_val", "none_val"], text::ternary),
+    entry("mandatory", &["msg"], text::mandatory),
+    entry("bool", &[], text::bool),
+    entry("quote", &[], text::quote),
+    entry(
+        "comment",
+        &["style", "decoration", "beginning", "end", "prefix", "prefix_count", "postfix", "postfix_count", "newline"],
+        text::comment,
+    ),
+    entry("basename", &[], paths::basename),
+    entry("dirname", &[], paths::dirname),
+    entry("splitext", &[], paths::splitext),
+    entry("ipaddr", &["query"], addresses::ipaddr),
+    entry("ipv4", &["query"], addresses::ipv4),
+    entry("ipv6", &["query"], addresses::ipv6),
+];
+
+static TESTS: &[Entry] = &[
+    entry("match", REGEX_TEST, conditions::matches),
+    entry("search", REGEX_TEST, conditions::search),
+    entry("regex", &["pattern", "ignorecase", "multiline", "match_type"], conditions::regex),
+    entry("version", &["version", "operator", "strict", "version_type"], versions::version),
+    entry("subset", &["other"], conditions::subset),
+    entry("issubset", &["other"], conditions::subset),
+    entry("superset", &["other"], conditions::superset),
+    entry("issuperset", &["other"], conditions::superset),
+    entry("contains", &["item"], conditions::contains),
+];
+
+/// The names of all filters, the engine's own too, for suggestions.
+pub const NAMES: &[&str] = &[
+    "abs",
+    "attr",
+    "b64decode",
+    "b64encode",
+    "basename",
+    "batch",
+    "bool",
+    "capitalize",
+    "chain",
+    "combine",
+    "comment",
+    "count",
+    "d",
+    "default",
+    "dict2items",
+    "dictsort",
+    "difference",
+    "dirname",
+    "e",
+    "escape",
+    "first",
+    "flatten",
+    "float",
+    "format",
+    "from_json",
+    "from_yaml",
+    "groupby",
+    "hash",
+    "indent",
+    "int",
+    "intersect",
+    "ipaddr",
+    "ipv4",
+    "ipv6",
+    "items",
+    "items2dict",
+    "join",
+    "last",
+    "length",
+    "lines",
+    "list",
+    "lower",
+    "mandatory",
+    "map",
+    "max",
+    "min",
+    "pprint",
+    "product",
+    "quote",
+    "regex_escape",
+    "regex_findall",
+    "regex_replace",
+    "regex_search",
+    "reject",
+    "rejectattr",
+    "replace",
+    "reverse",
+    "round",
+    "safe",
+    "select",
+    "selectattr",
+    "slice",
+    "sort",
+    "split",
+    "splitext",
+    "string",
+    "sum",
+    "symmetric_difference",
+    "ternary",
+    "title",
+    "to_json",
+    "to_nice_json",
+    "to_nice_yaml",
+    "to_yaml",
+    "tojson",
+    "trim",
+    "union",
+    "unique",
+    "upper",
+    "urlencode",
+    "zip",
+];
+
+/// Makes the filters and tests known to the engine.
+pub fn add_to(env: &mut Environment<'static>) {
+    for entry in FILTERS {
+        env.add_filter(entry.name, |state: &State, value: &Value, given: Rest<ValueOrKwargs>| {
+            call(entry, state, value, given)
+        });
+    }
+    for entry in TESTS {
+        env.add_test(entry.name, |state: &State, value: &Value, given: Rest<ValueOrKwargs>| {
+            call(entry, state, value, given)
+        });
+    }
+}
+
+/// Every error names its filter, since a template's line may hold many.
+fn call(entry: &Entry, state: &State, value: &Value, given: Rest<ValueOrKwargs>) -> Result<Value, Error> {
+    if value.is_undefined() && entry.name != "mandatory" {
+        return Err(Error::from(ErrorKind::UndefinedError));
+    }
+    let run = || (entry.run)(state, value, &Args::read(entry, given.into_values())?);
+    run().map_err(|error| match error.detail() {
+        Some(detail) if matches!(error.kind(), ErrorKind::InvalidOperation | ErrorKind::MissingArgument) => {
+            Error::new(error.kind(), format!("{}: {detail}", entry.name))
+        }
+        _ => error,
+    })
+}
+
+/// An error of a filter; [`call`] puts the filter's name before it.
+fn wrong(what: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidOperation, what.into())
+}
+
+#[cfg(test)]
+mod table;
