@@ -246,3 +246,54 @@ fn an_agent_a_password_and_a_certified_host_key_are_enough() {
     std::fs::write(&certified, format!("@cert-authority 198.18.* {key}@revoked 198.18.* {key}")).unwrap();
     by_key(&certified).code(4);
 }
+
+/// Runs the program on a terminal of its own, and types these lines.
+fn at_a_terminal(args: &[String], typed: &str) -> Ran {
+    let words: Vec<String> =
+        [env!("CARGO_BIN_EXE_trueup").to_owned()].iter().chain(args).map(|a| format!("'{a}'")).collect();
+    let mut child = Command::new("script")
+        .args(["-qec", &words.join(" "), "/dev/null"])
+        .env_remove("SSH_AUTH_SOCK")
+        .env("TERM", "dumb")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), typed.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ran { code: output.status.code().unwrap_or(-1), stdout, stderr: String::new() }
+}
+
+#[test]
+fn a_person_is_asked_for_a_passphrase_and_before_anything_is_changed() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian)]);
+    let host = fleet.host("web1");
+    let site = manifest(&fleet, WHO).display().to_string();
+    let inventory = fleet.dir().join("plain.ini");
+    std::fs::write(&inventory, format!("web1 ansible_host={} ansible_user=root\n", host.address)).unwrap();
+    let paths = [fleet.known_hosts(), fleet.locked_key()].map(|p| p.display().to_string());
+    let words = [
+        "apply",
+        &site,
+        "-i",
+        &inventory.display().to_string(),
+        "--known-hosts",
+        &paths[0],
+        "--private-key",
+        &paths[1],
+    ];
+    let args = words.map(str::to_owned);
+    let there = || host.sh("cat /etc/trueup-was-here 2>/dev/null || echo no").text();
+
+    at_a_terminal(&args, "open sesame\nn\n")
+        .code(0)
+        .says("Apply 1 change on 1 host? [y/N]")
+        .says("nothing was changed");
+    assert_eq!(there(), "no");
+    at_a_terminal(&args, "wrong\n").code(4).says("the passphrase is wrong");
+    at_a_terminal(&args, "open sesame\ny\n").code(0).says("1 brought in line");
+    assert_eq!(there(), "yes-it-was");
+    // Without a terminal there is nobody to ask, and that is said.
+    run(&args).code(4).says("nobody can be asked");
+}
