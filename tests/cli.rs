@@ -111,3 +111,32 @@ fn schemas_are_json_and_completions_are_there() {
     }
     assert!(with("", &["completions", "bash"]).contains("_trueup"));
 }
+
+#[test]
+fn what_is_not_in_line_after_its_steps_went_well_is_a_failure() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join(LOCAL.0), LOCAL.1).unwrap();
+    let missing = dir.path().join("missing");
+    let site = format!(
+        "- hosts: all\n  resources:\n    - exec: make it\n      command: \"true\"\n      creates: {}\n",
+        missing.display()
+    );
+    std::fs::write(dir.path().join("site.yml"), site).unwrap();
+    insta::assert_snapshot!(run(dir.path(), &["apply", "--yes"]));
+}
+
+#[test]
+fn variables_of_the_command_line_are_the_strongest() {
+    let files = [
+        LOCAL,
+        ("group_vars/all.yml", "a: group\nb: group\nc: group\n"),
+        ("host_vars/here/one.yml", "b: host\n"),
+        ("more.yml", "c: file\n"),
+        (
+            "site.yml",
+            "- hosts: all\n  vars: { d: \"{{ a }} {{ b }} {{ c }} {{ n + 1 }}\" }\n  resources:\n    - exec: \"say {{ d }}\"\n",
+        ),
+    ];
+    let said = trueup(&files, &["graph", "-e", "@more.yml", "-e", "n=4"]);
+    assert!(said.contains("exec[say group host file 5]"), "{said}");
+}

@@ -20,6 +20,10 @@ fn users_and_sudo() {
     trueup(&fleet, "plan", &site, &[]).code(2).says("groups: (empty) → ops").says("authorized key: bert@example.net");
     trueup(&fleet, "apply", &site, &["--yes"]).code(0);
     assert!(host.sh("cat /home/bert/.ssh/authorized_keys").text().contains("bert@example.net"));
+    host.sh("groupdel ops").text();
+    trueup(&fleet, "plan", &site, &[]).code(2).says("+ group[ops]").says("~ user[anna]").says("~ user[bert]");
+    trueup(&fleet, "apply", &site, &["--yes"]).code(0);
+    trueup(&fleet, "plan", &site, &[]).code(0);
 }
 
 #[test]
