@@ -3,12 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use russh::keys::Certificate;
-use russh::keys::ssh_key::certificate::CertType;
 use russh::keys::ssh_key::{Algorithm, HashAlg, PublicKey};
 use sha1::Sha1;
-use std::collections::HashMap;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 /// What the record says of a key.
@@ -30,16 +26,11 @@ pub enum Verdict {
 #[derive(Clone, Debug, Default)]
 pub struct KnownHosts {
     entries: Vec<Entry>,
-    /// Entries by the plain names they are for. A fleet's hosts are looked up one by one, and most entries are plain.
-    named: HashMap<String, Vec<usize>>,
-    /// Entries whose names are hashed, or have wildcards or exceptions.
-    matched: Vec<usize>,
 }
 
 #[derive(Clone, Debug)]
 struct Entry {
     marker: Marker,
-    /// In lower case, but for a hashed name.
     hosts: String,
     key: PublicKey,
     at: String,
@@ -84,115 +75,52 @@ impl KnownHosts {
             };
             let Some((hosts, key)) = rest.split_once(char::is_whitespace) else { continue };
             let Ok(key) = PublicKey::from_openssh(key.trim()) else { continue };
-            let hosts = if hosts.starts_with('|') { hosts.to_owned() } else { hosts.to_lowercase() };
-            if hosts.starts_with('|') || hosts.contains(['*', '?', '!']) {
-                self.matched.push(self.entries.len());
-            } else {
-                for name in hosts.split(',') {
-                    self.named.entry(name.to_owned()).or_default().push(self.entries.len());
-                }
-            }
-            self.entries.push(Entry { marker, hosts, key, at: format!("{}:{}", path.display(), n + 1) });
+            let at = format!("{}:{}", path.display(), n + 1);
+            self.entries.push(Entry { marker, hosts: hosts.to_owned(), key, at });
         }
-    }
-
-    /// All that is on record of a host, found in one pass: a hashed name costs two SHA-1 a time.
-    pub fn of(&self, host: &str, port: u16) -> HostRecord {
-        let (name, plain) = (record_name(host, port), record_name(host, 22));
-        let mut record = HostRecord { host: host.to_lowercase(), ..HostRecord::default() };
-        let named = self.named.get(&name).into_iter().flatten().map(|n| (*n, true));
-        // As OpenSSH does, a key on record for the host at its usual port is taken at another, too.
-        let unported = self.named.get(&plain).into_iter().flatten().filter(|_| name != plain).map(|n| (*n, false));
-        let matched = self.matched.iter().filter_map(|n| {
-            let entry = self.entries.get(*n)?;
-            let exact = matches(&entry.hosts, &name);
-            (exact || (name != plain && matches(&entry.hosts, &plain))).then_some((*n, exact))
-        });
-        let mut found: Vec<(usize, bool)> = named.chain(unported).chain(matched).collect();
-        found.sort_unstable();
-        found.dedup_by_key(|(n, _)| *n);
-        for (n, exact) in found {
-            let Some(entry) = self.entries.get(n) else { continue };
-            let entry = (entry.key.clone(), entry.at.clone());
-            match self.entries.get(n).map(|e| e.marker) {
-                Some(Marker::Revoked) => record.revoked.push(entry),
-                Some(Marker::Authority) => record.authorities.push(entry),
-                Some(Marker::None) if exact => record.keys.push(entry),
-                _ => record.unported.push(entry),
-            }
-        }
-        record
     }
 
     /// What is on record of this plain key.
     pub fn check(&self, host: &str, port: u16, key: &PublicKey) -> Verdict {
-        self.of(host, port).check(key)
-    }
-}
-
-/// What is on record of one host: keys, each with its `file:line`.
-#[derive(Clone, Debug, Default)]
-pub struct HostRecord {
-    host: String,
-    keys: Vec<(PublicKey, String)>,
-    unported: Vec<(PublicKey, String)>,
-    authorities: Vec<(PublicKey, String)>,
-    revoked: Vec<(PublicKey, String)>,
-}
-
-impl HostRecord {
-    /// Judges a plain key.
-    pub fn check(&self, key: &PublicKey) -> Verdict {
-        let same = |entry: &&(PublicKey, String)| entry.0.key_data() == key.key_data();
-        if let Some((_, at)) = self.revoked.iter().find(same) {
-            return Verdict::Revoked { at: at.clone() };
+        let same = |e: &&Entry| e.key.key_data() == key.key_data();
+        if let Some(entry) = self.of(host, port, Marker::Revoked).find(same) {
+            return Verdict::Revoked { at: entry.at.clone() };
         }
-        if self.keys.iter().chain(&self.unported).any(|e| same(&e)) {
-            return Verdict::Known;
+        let mut other = None;
+        for entry in self.of(host, port, Marker::None) {
+            if same(&entry) {
+                return Verdict::Known;
+            }
+            other.get_or_insert(entry);
         }
-        match self.keys.first() {
-            Some((_, at)) => Verdict::Changed { at: at.clone() },
+        match other {
+            Some(entry) => Verdict::Changed { at: entry.at.clone() },
             None => Verdict::Unknown,
         }
     }
 
-    /// Judges a certificate at this time, in seconds since 1970. One that does not hold is no better than its key.
-    pub fn check_certificate(&self, certificate: &Certificate, now: u64) -> Verdict {
-        let key = PublicKey::new(certificate.public_key().clone(), "");
-        let revoked =
-            self.revoked.iter().find(|(k, _)| [key.key_data(), certificate.signature_key()].contains(&k.key_data()));
-        if let Some((_, at)) = revoked {
-            return Verdict::Revoked { at: at.clone() };
-        }
-        let authorities: Vec<_> = self.authorities.iter().map(|(k, _)| k.fingerprint(HashAlg::Sha256)).collect();
-        let principals = certificate.valid_principals();
-        let names_it = principals.is_empty() || principals.iter().any(|p| wildcard(&p.to_lowercase(), &self.host));
-        let holds = certificate.cert_type() == CertType::Host
-            && certificate.critical_options().is_empty()
-            && certificate.validate_at(now, &authorities).is_ok();
-        if names_it && holds { Verdict::Known } else { self.check(&key) }
-    }
-
-    /// Whether an authority could vouch for this host.
-    pub fn has_authority(&self) -> bool {
-        !self.authorities.is_empty()
-    }
-
-    /// Where its first key is on record.
-    pub fn at(&self) -> Option<&str> {
-        self.keys.first().map(|(_, at)| at.as_str())
+    /// Fingerprints of the authorities that may sign certificates for this host, the revoked ones excepted.
+    pub fn authorities(&self, host: &str, port: u16) -> Vec<russh::keys::ssh_key::Fingerprint> {
+        let revoked: Vec<_> = self.of(host, port, Marker::Revoked).map(|e| e.key.key_data()).collect();
+        let sound = self.of(host, port, Marker::Authority).filter(|e| !revoked.contains(&e.key.key_data()));
+        sound.map(|e| e.key.fingerprint(HashAlg::Sha256)).collect()
     }
 
     /// The algorithms of the keys on record. A host that is asked for another one would show a key that cannot be
     /// checked, and somebody in between could choose that.
-    pub fn algorithms(&self) -> Vec<Algorithm> {
+    pub fn algorithms(&self, host: &str, port: u16) -> Vec<Algorithm> {
         let mut out: Vec<Algorithm> = vec![];
-        for (key, _) in &self.keys {
-            if !out.contains(&key.algorithm()) {
-                out.push(key.algorithm());
+        for entry in self.of(host, port, Marker::None) {
+            if !out.contains(&entry.key.algorithm()) {
+                out.push(entry.key.algorithm());
             }
         }
         out
+    }
+
+    fn of<'a>(&'a self, host: &str, port: u16, marker: Marker) -> impl Iterator<Item = &'a Entry> {
+        let name = record_name(host, port);
+        self.entries.iter().filter(move |e| e.marker == marker && matches(&e.hosts, &name))
     }
 }
 
@@ -209,30 +137,6 @@ pub fn record(host: &str, port: u16, key: &PublicKey) -> Option<String> {
     Some(format!("{} {}\n", record_name(host, port), key.to_openssh().ok()?.trim()))
 }
 
-/// Adds a line in one write, so that others may add theirs at the same time; a file that is not there is made for its
-/// owner alone.
-///
-/// # Errors
-/// Where the file cannot be read or written.
-pub fn append(path: &Path, line: &str) -> std::io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-    if let Some(dir) = path.parent() {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    }
-    let mut file = std::fs::OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
-    let mut text = line.to_owned();
-    if file.seek(SeekFrom::End(0))? > 0 {
-        file.seek(SeekFrom::End(-1))?;
-        let mut last = [0];
-        file.read_exact(&mut last)?;
-        // An editor may have left the last entry without its end; both would be lost in one line.
-        if last != *b"\n" {
-            text.insert(0, '\n');
-        }
-    }
-    file.write_all(text.as_bytes())
-}
-
 /// Whether a list of patterns, or a hashed name, means this name.
 fn matches(hosts: &str, name: &str) -> bool {
     if let Some(hashed) = hosts.strip_prefix("|1|") {
@@ -241,7 +145,7 @@ fn matches(hosts: &str, name: &str) -> bool {
     let mut found = false;
     for pattern in hosts.split(',') {
         let (negated, pattern) = pattern.strip_prefix('!').map_or((false, pattern), |p| (true, p));
-        if wildcard(pattern, name) {
+        if wildcard(&pattern.to_lowercase(), name) {
             if negated {
                 return false;
             }
@@ -343,56 +247,9 @@ mod tests {
     fn authorities_are_told_apart_from_keys() {
         let k = known(&format!("@cert-authority *.example.net {ED}\n"));
         assert_eq!(k.check("a.example.net", 22, &key(ED)), Verdict::Unknown);
-        assert!(k.of("a.example.net", 22).has_authority());
-        assert!(k.of("A.example.net", 2222).has_authority());
-        assert!(!k.of("a.example.org", 22).has_authority());
-    }
-
-    #[test]
-    fn a_key_for_the_usual_port_is_good_at_another_and_no_reason_to_refuse_there() {
-        let k = known(&format!("web1 {ED}\n"));
-        assert_eq!(k.check("web1", 2222, &key(ED)), Verdict::Known);
-        assert_eq!(k.check("web1", 2222, &key(ED2)), Verdict::Unknown);
-        assert!(k.of("web1", 2222).algorithms().is_empty());
-    }
-
-    #[test]
-    fn a_line_is_added_whole_even_to_a_file_without_an_end() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("new/known_hosts");
-        append(&path, "a\n").unwrap();
-        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        std::fs::write(&path, "a").unwrap();
-        append(&path, "b\n").unwrap();
-        append(&path, "c\n").unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "a\nb\nc\n");
-        std::thread::scope(|s| {
-            for n in 0..8 {
-                let path = &path;
-                s.spawn(move || append(path, &format!("host{n} {}\n", "x".repeat(200))).unwrap());
-            }
-        });
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(text.lines().filter(|l| l.starts_with("host") && l.len() == 206).count(), 8);
-    }
-
-    /// The sample file of sshd(8), with keys that are whole.
-    #[test]
-    fn the_manuals_example_is_read() {
-        let k = known(&format!(
-            "# Comments allowed at start of line\n\
-             cvs.example.net,192.0.2.10 {ED}\n\
-             # A revoked key\n\
-             @revoked * {ED2}\n\
-             # A CA key, accepted for any host in *.mydomain.com or *.mydomain.org\n\
-             @cert-authority *.mydomain.org,*.mydomain.com {ED}\n"
-        ));
-        assert_eq!(k.check("cvs.example.net", 22, &key(ED)), Verdict::Known);
-        assert_eq!(k.check("192.0.2.10", 22, &key(ED)), Verdict::Known);
-        assert_eq!(k.check("any.where", 22, &key(ED2)), Verdict::Revoked { at: "known_hosts:4".into() });
-        assert!(k.of("a.mydomain.com", 22).has_authority() && k.of("a.mydomain.org", 22).has_authority());
-        assert!(!k.of("cvs.example.net", 22).has_authority());
+        assert_eq!(k.authorities("a.example.net", 22).len(), 1);
+        assert!(k.authorities("a.example.org", 22).is_empty());
+        assert!(known(&format!("@cert-authority * {ED}\n@revoked * {ED}\n")).authorities("x", 22).is_empty());
     }
 
     #[test]
