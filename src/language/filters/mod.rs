@@ -232,4 +232,4 @@ fn wrong(what: impl Into<String>) -> Error {
 }
 
 #[cfg(test)]
-mod table;
+mod tests;
