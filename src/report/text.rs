@@ -31,12 +31,7 @@ pub fn plan(reports: &[HostReport], options: &Options) -> String {
         guards(&mut out, reports, options.style);
     }
     trouble(&mut out, reports, options.style);
-    let width = reports.iter().map(|r| r.host.chars().count()).max().unwrap_or(0);
-    for report in reports {
-        let pad = " ".repeat(width - report.host.chars().count());
-        let _ = writeln!(out, "{}{pad}  {}", options.style.bold(&report.host), status(report, options.style));
-    }
-    let _ = writeln!(out, "\n{}", totals(reports, options.style));
+    summary(&mut out, reports, options.style);
     out
 }
 
@@ -54,13 +49,18 @@ pub fn outcome(reports: &[HostReport], options: &Options) -> String {
     let mut out = String::new();
     failures(&mut out, reports, options.style);
     trouble(&mut out, reports, options.style);
+    summary(&mut out, reports, options.style);
+    out
+}
+
+/// A line a host, and the totals.
+fn summary(out: &mut String, reports: &[HostReport], style: Style) {
     let width = reports.iter().map(|r| r.host.chars().count()).max().unwrap_or(0);
     for report in reports {
         let pad = " ".repeat(width - report.host.chars().count());
-        let _ = writeln!(out, "{}{pad}  {}", options.style.bold(&report.host), status(report, options.style));
+        let _ = writeln!(out, "{}{pad}  {}", style.bold(&report.host), status(report, style));
     }
-    let _ = writeln!(out, "\n{}", totals(reports, options.style));
-    out
+    let _ = writeln!(out, "\n{}", totals(reports, style));
 }
 
 /// Changes grouped by what they come to: one that is the same on many hosts is shown once.
