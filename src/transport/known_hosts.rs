@@ -3,8 +3,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use russh::keys::Certificate;
+use russh::keys::ssh_key::certificate::CertType;
 use russh::keys::ssh_key::{Algorithm, HashAlg, PublicKey};
 use sha1::Sha1;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 /// What the record says of a key.
@@ -99,6 +102,23 @@ impl KnownHosts {
         }
     }
 
+    /// What is on record of this certificate, at a time in seconds since 1970. One that does not hold is no better than
+    /// the plain key in it.
+    pub fn check_certificate(&self, host: &str, port: u16, certificate: &Certificate, now: u64) -> Verdict {
+        let key = PublicKey::new(certificate.public_key().clone(), "");
+        let keys = [key.key_data(), certificate.signature_key()];
+        if let Some(entry) = self.of(host, port, Marker::Revoked).find(|e| keys.contains(&e.key.key_data())) {
+            return Verdict::Revoked { at: entry.at.clone() };
+        }
+        let (host_name, principals) = (host.to_lowercase(), certificate.valid_principals());
+        let named = principals.is_empty() || principals.iter().any(|p| wildcard(&p.to_lowercase(), &host_name));
+        // No critical option is known for hosts, and one that is not known is a reason to refuse.
+        let holds = certificate.cert_type() == CertType::Host
+            && certificate.critical_options().is_empty()
+            && certificate.validate_at(now, &self.authorities(host, port)).is_ok();
+        if named && holds { Verdict::Known } else { self.check(host, port, &key) }
+    }
+
     /// Fingerprints of the authorities that may sign certificates for this host, the revoked ones excepted.
     pub fn authorities(&self, host: &str, port: u16) -> Vec<russh::keys::ssh_key::Fingerprint> {
         let revoked: Vec<_> = self.of(host, port, Marker::Revoked).map(|e| e.key.key_data()).collect();
@@ -135,6 +155,30 @@ pub fn record(host: &str, port: u16, key: &PublicKey) -> Option<String> {
     let mut key = key.clone();
     key.set_comment("");
     Some(format!("{} {}\n", record_name(host, port), key.to_openssh().ok()?.trim()))
+}
+
+/// Adds a line in one write, so that others may add theirs at the same time; a file that is not there is made for its
+/// owner alone.
+///
+/// # Errors
+/// Where the file cannot be read or written.
+pub fn append(path: &Path, line: &str) -> std::io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+    if let Some(dir) = path.parent() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    }
+    let mut file = std::fs::OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+    let mut text = line.to_owned();
+    if file.seek(SeekFrom::End(0))? > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        let mut last = [0];
+        file.read_exact(&mut last)?;
+        // An editor may have left the last entry without its end; both would be lost in one line.
+        if last != *b"\n" {
+            text.insert(0, '\n');
+        }
+    }
+    file.write_all(text.as_bytes())
 }
 
 /// Whether a list of patterns, or a hashed name, means this name.
@@ -256,6 +300,45 @@ mod tests {
     fn what_is_recorded_is_known() {
         let line = record("Web1", 2222, &key(ED)).unwrap();
         assert_eq!(known(&line).check("web1", 2222, &key(ED)), Verdict::Known);
+    }
+
+    #[test]
+    fn a_line_is_added_whole_even_to_a_file_without_an_end() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new/known_hosts");
+        append(&path, "a\n").unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::write(&path, "a").unwrap();
+        append(&path, "b\n").unwrap();
+        append(&path, "c\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "a\nb\nc\n");
+    }
+
+    #[test]
+    fn a_certificate_holds_for_its_names_and_time_and_not_past_a_revocation() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name).display().to_string();
+        let keygen = |args: &[&str]| {
+            let made = std::process::Command::new("ssh-keygen").args(args).output().unwrap();
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        };
+        keygen(&["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", &path("ca")]);
+        keygen(&["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", &path("host")]);
+        let validity = "20300101000000Z:20310101000000Z";
+        keygen(&["-s", &path("ca"), "-I", "x", "-h", "-n", "*.example.net", "-V", validity, &path("host.pub")]);
+        let (within, past) = (1_900_000_000, 1_990_000_000);
+        let certificate = russh::keys::load_openssh_certificate(Path::new(&path("host-cert.pub"))).unwrap();
+        let [ca, host] = ["ca.pub", "host.pub"].map(|n| std::fs::read_to_string(path(n)).unwrap().trim().to_owned());
+        let trusted = format!("@cert-authority * {ca}\n");
+        let check = |text: &str, name: &str, now| known(text).check_certificate(name, 22, &certificate, now);
+        assert_eq!(check(&trusted, "a.example.net", within), Verdict::Known);
+        assert_eq!(check(&trusted, "a.example.org", within), Verdict::Unknown);
+        assert_eq!(check(&trusted, "a.example.net", past), Verdict::Unknown);
+        assert_eq!(check("", "a.example.net", within), Verdict::Unknown);
+        let revoked = Verdict::Revoked { at: "known_hosts:2".into() };
+        assert_eq!(check(&format!("{trusted}@revoked * {host}\n"), "a.example.net", within), revoked);
+        assert_eq!(check(&format!("{trusted}@revoked * {ca}\n"), "a.example.net", within), revoked);
     }
 
     proptest! {

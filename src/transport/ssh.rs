@@ -9,13 +9,12 @@ use crate::shell::frame::{FrameSink, Script};
 use crate::shell::quote::words;
 use russh::client::{self, Handle, Msg};
 use russh::keys::PublicKeyOrCertificate;
-use russh::keys::ssh_key::{Algorithm, EcdsaCurve, Fingerprint, HashAlg, PublicKey};
+use russh::keys::ssh_key::{Algorithm, EcdsaCurve, HashAlg, PublicKey};
 use russh::{Channel, ChannelMsg, Preferred, cipher, kex};
 use std::borrow::Cow;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::AsyncRead;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -129,7 +128,7 @@ async fn handshake(target: &Target, options: &Arc<SshOptions>) -> Result<Handle<
         keepalive_max: 4,
         ..client::Config::default()
     };
-    let client = Client { address: target.address.clone(), port: target.port, options: options.clone(), authorities };
+    let client = Client { address: target.address.clone(), port: target.port, options: options.clone() };
     client::connect_stream(Arc::new(config), stream, client).await.map_err(|error| match error {
         ClientError::Key(error) => error,
         ClientError::Ssh(error) => failed(error.to_string()),
@@ -152,7 +151,6 @@ struct Client {
     address: String,
     port: u16,
     options: Arc<SshOptions>,
-    authorities: Vec<Fingerprint>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -167,31 +165,25 @@ impl client::Handler for Client {
     type Error = ClientError;
 
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, ClientError> {
-        match shown {
-            PublicKeyOrCertificate::PublicKey { key, .. } => self.check_key(key),
+        // Held until a new key is on record: another connection may be showing another one of the same host.
+        let mut known = self.options.known_hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let verdict = match shown {
+            PublicKeyOrCertificate::PublicKey { key, .. } => known.check(&self.address, self.port, key),
             PublicKeyOrCertificate::Certificate(certificate) => {
-                use russh::keys::ssh_key::certificate::CertType;
-                let principals = certificate.valid_principals();
-                let named = principals.is_empty() || principals.iter().any(|p| p.eq_ignore_ascii_case(&self.address));
-                let signed = certificate.validate(&self.authorities).is_ok();
-                if certificate.cert_type() == CertType::Host && named && signed {
-                    return Ok(true);
-                }
-                // A certificate that does not hold is no better than the plain key in it.
-                self.check_key(&PublicKey::new(certificate.public_key().clone(), ""))
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).map(|d| d.as_secs()).unwrap_or_default();
+                known.check_certificate(&self.address, self.port, certificate, now)
             }
-        }
-        .map_err(ClientError::Key)
+        };
+        self.act_on(verdict, &shown.public_key(), &mut known).map_err(ClientError::Key)
     }
 }
 
 impl Client {
-    fn check_key(&self, key: &PublicKey) -> Result<bool, TransportError> {
-        let mut known = self.options.known_hosts.lock().unwrap_or_else(PoisonError::into_inner);
+    fn act_on(&self, verdict: Verdict, key: &PublicKey, known: &mut KnownHosts) -> Result<bool, TransportError> {
         let address = known_hosts::record_name(&self.address, self.port);
         let algorithm = key.algorithm().to_string();
         let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
-        match known.check(&self.address, self.port, key) {
+        match verdict {
             Verdict::Known => Ok(true),
             Verdict::Revoked { at } => Err(TransportError::RevokedHostKey { address, known_at: at }),
             Verdict::Changed { at } => {
@@ -203,21 +195,13 @@ impl Client {
                 else {
                     return Err(TransportError::UnknownHostKey { address, algorithm, fingerprint });
                 };
-                append(path, &line).map_err(|e| TransportError::Local(format!("{}: {e}", path.display())))?;
+                known_hosts::append(path, &line)
+                    .map_err(|e| TransportError::Local(format!("{}: {e}", path.display())))?;
                 known.add(path, &line);
                 Ok(true)
             }
         }
     }
-}
-
-/// Adds a line in one write; a file that is not there is made for its owner alone.
-fn append(path: &PathBuf, line: &str) -> std::io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-    if let Some(dir) = path.parent() {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    }
-    std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path)?.write_all(line.as_bytes())
 }
 
 /// A command on a channel of its own.
