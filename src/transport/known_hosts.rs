@@ -138,6 +138,11 @@ impl KnownHosts {
         out
     }
 
+    /// Where the first key is on record.
+    pub fn place(&self, host: &str, port: u16) -> Option<String> {
+        self.of(host, port, Marker::None).next().map(|e| e.at.clone())
+    }
+
     fn of<'a>(&'a self, host: &str, port: u16, marker: Marker) -> impl Iterator<Item = &'a Entry> {
         let name = record_name(host, port);
         self.entries.iter().filter(move |e| e.marker == marker && matches(&e.hosts, &name))

@@ -5,6 +5,7 @@ pub mod body;
 pub mod known_hosts;
 pub mod local;
 pub mod pipe;
+mod socket;
 pub mod ssh;
 
 use crate::language::secret::Secret;
@@ -45,12 +46,16 @@ pub enum TransportError {
     Resolve { address: String, reason: String },
     #[error("{address} could not be reached: {reason}")]
     Connect { address: String, reason: String },
+    #[error("there is no speaking SSH with {address}: {reason}")]
+    Handshake { address: String, reason: String },
     #[error("no answer from {address} within {} s", after.as_secs())]
     ConnectTimeout { address: String, after: Duration },
     #[error("the host key of {address} is not known ({algorithm} {fingerprint})")]
     UnknownHostKey { address: String, algorithm: String, fingerprint: String },
     #[error("the host key of {address} has CHANGED: got {algorithm} {fingerprint}, while {known_at} has another")]
     ChangedHostKey { address: String, algorithm: String, fingerprint: String, known_at: String },
+    #[error("the host key of {address} has CHANGED: it has {offered} only, while {known_at} has one of another kind")]
+    OtherHostKey { address: String, offered: String, known_at: String },
     #[error("the host key of {address} is revoked ({known_at})")]
     RevokedHostKey { address: String, known_at: String },
     #[error("{user}@{address} refused every way to log in (tried: {tried})")]
@@ -78,7 +83,7 @@ impl TransportError {
                 "compare the fingerprint with the host's own, then add it with ssh-keyscan, or run once with --accept-new"
                     .into()
             }
-            Self::ChangedHostKey { known_at, .. } => format!(
+            Self::ChangedHostKey { known_at, .. } | Self::OtherHostKey { known_at, .. } => format!(
                 "either the host was made anew, or somebody is in between: ask whoever runs it, and only then take out {known_at}"
             ),
             Self::Auth { .. } => {

@@ -4,13 +4,14 @@ use super::auth::{self, Keys};
 use super::known_hosts::{self, KnownHosts, Verdict};
 use super::local::random;
 use super::pipe::{Chunk, CommandLine, Pipe, Shell};
+use super::socket::Socket;
 use super::{Become, BoxFuture, Connection, Target, TransportError};
 use crate::shell::frame::{FrameSink, Script};
 use crate::shell::quote::words;
 use russh::client::{self, Handle, Msg};
 use russh::keys::PublicKeyOrCertificate;
 use russh::keys::ssh_key::{Algorithm, EcdsaCurve, HashAlg, PublicKey};
-use russh::{Channel, ChannelMsg, Preferred, cipher, kex};
+use russh::{AlgorithmKind, Channel, ChannelMsg, Preferred, cipher, kex};
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -106,11 +107,11 @@ async fn handshake(target: &Target, options: &Arc<SshOptions>) -> Result<Handle<
         }
     }
     let stream = stream?;
-    // Nagle's algorithm costs each exchange 40 ms.
-    stream.set_nodelay(true).map_err(|e| failed(e.to_string()))?;
-    let (on_record, authorities) = {
+    let stream = Socket::new(stream).map_err(|e| failed(plain(&e)))?;
+    let (on_record, authorities, place) = {
         let known = options.known_hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        (known.algorithms(&target.address, target.port), known.authorities(&target.address, target.port))
+        let (host, port) = (target.address.as_str(), target.port);
+        (known.algorithms(host, port), known.authorities(host, port), known.place(host, port))
     };
     let offered: Vec<Algorithm> =
         HOST_KEYS.iter().filter(|a| on_record.is_empty() || same_kind(&on_record, a)).cloned().collect();
@@ -131,7 +132,20 @@ async fn handshake(target: &Target, options: &Arc<SshOptions>) -> Result<Handle<
     let client = Client { address: target.address.clone(), port: target.port, options: options.clone() };
     client::connect_stream(Arc::new(config), stream, client).await.map_err(|error| match error {
         ClientError::Key(error) => error,
-        ClientError::Ssh(error) => failed(error.to_string()),
+        // A host that is too busy hangs up before it says anything, and may take the next try.
+        ClientError::Ssh(error @ (russh::Error::IO(_) | russh::Error::HUP | russh::Error::Disconnect)) => {
+            failed(error.to_string())
+        }
+        ClientError::Ssh(error) => {
+            let address = known_hosts::record_name(&target.address, target.port);
+            match (error, place) {
+                // Only kinds on record were asked for.
+                (russh::Error::NoCommonAlgo { kind: AlgorithmKind::Key, theirs, .. }, Some(known_at)) => {
+                    TransportError::OtherHostKey { address, offered: theirs.join(", "), known_at }
+                }
+                (error, _) => TransportError::Handshake { address, reason: error.to_string() },
+            }
+        }
     })
 }
 
