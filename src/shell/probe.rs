@@ -53,7 +53,6 @@ pub enum Query {
 
 /// Shell functions that the snippets call. `apt-cache` is kept from writing its cache files, for a probe writes nothing.
 pub(super) const FUNCTIONS: &str = r#"
-tab=$(printf '\t')
 apt_packages() {
   always=
   for p do case $p in +*) always="$always ${p#+}" ;; esac; done
