@@ -1,6 +1,13 @@
 //! What a host is: gathered by a script of plain `sh`, read into types.
 
+mod custom;
+mod mounts;
+mod network;
+mod os;
 pub mod parse;
+#[cfg(test)]
+mod tests;
+mod virtualization;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub struct Facts {
     /// The name up to the first dot.
     pub hostname: String,
-    /// The full name, where the host knows one; else the hostname.
+    /// The full name, where `/etc/hosts` or the kernel has one; else the hostname. No name server is asked.
     pub fqdn: String,
     /// The machine's architecture as `uname -m` has it: `x86_64`, `aarch64`.
     pub arch: String,
@@ -23,7 +30,8 @@ pub struct Facts {
     pub memory_mb: u64,
     /// Seconds since boot.
     pub uptime_s: u64,
-    /// `none`, or what the host runs in: `kvm`, `systemd-nspawn`, `docker`, …; `unknown` where it cannot be told.
+    /// `none`, or what the host runs in as systemd-detect-virt(1) names it: `kvm`, `systemd-nspawn`, `docker`, …;
+    /// `unknown` where it cannot be told.
     pub virtualization: String,
     /// Another after each boot; empty where the host has none.
     pub boot_id: String,
@@ -37,12 +45,15 @@ pub struct Facts {
     /// How services are managed.
     pub init_system: InitSystem,
     pub network: Network,
+    /// File systems that hold files; the kernel's own and those in memory are left out.
     pub mounts: Vec<Mount>,
     /// The connection that this run came through, where it is SSH.
     pub ssh_connection: Option<SshConnection>,
     /// Programs that a step may make use of where they are there.
     pub tools: Tools,
-    /// What the host's own executables and JSON files in `/etc/trueup/facts.d` say, by file name.
+    /// What the host's own executables and `*.json` files in `/etc/trueup/facts.d` say, by file name without its
+    /// extension. An executable prints JSON, at most 64 KiB, within 10 s; it runs whenever facts are gathered, and so must
+    /// not change anything. A broken one is a warning.
     pub custom: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -86,7 +97,7 @@ pub struct Network {
     pub default_interface: Option<String>,
     /// The address that the default route leaves from.
     pub default_ipv4: Option<String>,
-    /// In the kernel's order.
+    /// By name.
     pub interfaces: Vec<Interface>,
 }
 
