@@ -45,3 +45,56 @@ fn told(client: &str, port: u16) -> String {
          can log in from there afterwards; allow the port to keep access"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::id::ResourceId;
+    use crate::facts::SshConnection;
+    use crate::resources::Places;
+
+    /// Whether somebody from 198.18.0.1, at port 22 of the sample's eth0, is told of being locked out by these rules.
+    fn is_told(rules: serde_json::Value) -> bool {
+        let want = Want {
+            id: ResourceId::new("firewall", "base".to_owned()),
+            params: serde_json::from_value(rules).unwrap(),
+            body: None,
+            sensitive: false,
+            become_user: None,
+            places: Places::default(),
+            managed_below: vec![],
+        };
+        let connection = SshConnection {
+            client_address: "198.18.0.1".into(),
+            client_port: 40000,
+            server_address: "192.0.2.10".into(),
+            server_port: 22,
+        };
+        warning(&[&want], &Facts { ssh_connection: Some(connection), ..Facts::sample() }).is_some()
+    }
+
+    #[test]
+    fn whoever_would_be_locked_out_is_told() {
+        use serde_json::json;
+        assert!(is_told(json!({"policy": "drop"})));
+        assert!(is_told(json!({"policy": {"input": "drop"}, "allow": {"port": "2222"}})));
+        assert!(is_told(json!({"policy": "drop", "allow": {"port": "22/udp"}})));
+        assert!(is_told(json!({"policy": "drop", "allow": {"port": "22", "from": "203.0.113.0/24"}})));
+        assert!(is_told(json!({"policy": "drop", "allow": {"port": "22", "to": "192.0.2.11"}})));
+        assert!(is_told(json!({"policy": "drop", "allow": {"port": "22", "interface": "wg0"}})));
+        assert!(is_told(json!({"policy": "drop", "allow": {"port": "22", "direction": "output"}})));
+        // What denies comes before what allows.
+        assert!(is_told(json!({"allow": {"port": "22"}, "deny": {"from": "198.18.0.0/15"}})));
+    }
+
+    #[test]
+    fn whoever_can_come_back_is_told_nothing() {
+        use serde_json::json;
+        assert!(!is_told(json!({"allow": {"port": "80"}})));
+        assert!(!is_told(json!({"policy": {"forward": "drop", "output": "drop"}})));
+        assert!(!is_told(json!({"policy": "drop", "allow": {"port": "20-30/tcp", "from": "198.18.0.0/15"}})));
+        assert!(!is_told(json!({"policy": "drop", "allow": [{"port": "80"}, {"port": "22", "interface": "eth*"}]})));
+        assert!(!is_told(json!({"policy": "drop", "allow": {"from": "198.18.0.1"}})));
+        assert!(!is_told(json!({"policy": "drop", "state": "absent"})));
+    }
+}

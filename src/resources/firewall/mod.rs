@@ -164,13 +164,45 @@ pub struct Policy {
     pub output: Option<PolicyWord>,
 }
 
-impl Policy {
+/// A policy for each direction, or one word for input.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(untagged)]
+pub enum PolicyParam {
+    Input(PolicyWord),
+    Each(Policy),
+}
+
+impl PolicyParam {
     fn of(&self, direction: Direction) -> Option<PolicyWord> {
-        match direction {
-            Direction::Input => self.input,
-            Direction::Forward => self.forward,
-            Direction::Output => self.output,
+        match (self, direction) {
+            (Self::Input(word), Direction::Input) => Some(*word),
+            (Self::Input(_), _) => None,
+            (Self::Each(policy), Direction::Input) => policy.input,
+            (Self::Each(policy), Direction::Forward) => policy.forward,
+            (Self::Each(policy), Direction::Output) => policy.output,
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for PolicyParam {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = PolicyParam;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`accept` or `drop`, or a policy such as {input: drop}")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<PolicyParam, E> {
+                PolicyWord::deserialize(de::value::StrDeserializer::new(text)).map(PolicyParam::Input)
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<PolicyParam, A::Error> {
+                Policy::deserialize(de::value::MapAccessDeserializer::new(map)).map(PolicyParam::Each)
+            }
+        }
+        deserializer.deserialize_any(Visitor)
     }
 }
 
@@ -181,9 +213,9 @@ pub struct Params {
     pub allow: Option<Rules>,
     /// What is dropped: a rule or a list of rules, which come before what is allowed. By default nothing.
     pub deny: Option<Rules>,
-    /// What happens to packets that no rule is for: `accept` or `drop` for input, forward and output. It is dropped as
-    /// soon as one resource of the host says so.
-    pub policy: Option<Policy>,
+    /// What happens to packets that no rule is for: `accept` or `drop` for input, forward and output; one word alone is
+    /// for input. By default they are accepted. They are dropped as soon as one resource of the host says so.
+    pub policy: Option<PolicyParam>,
     /// Whether these rules are to be there. The default is `present`.
     #[serde(default)]
     pub state: Presence,
@@ -269,6 +301,11 @@ impl ResourceType for Firewall {
         answers: &mut Answers,
     ) -> Vec<Result<Observed, BadAnswer>> {
         let (kept, loaded, running, unit) = (answers.text(), answers.text(), answers.text(), answers.text());
+        if facts.user.uid != 0 {
+            // Anybody else is told of no table at all, which would look like one that is not there.
+            let bad = || BadAnswer("only root is told of the firewall's rules; is `become` missing?".into());
+            return wants.iter().map(|_| Err(bad())).collect();
+        }
         let (kept, loaded, running, unit) = match (kept, loaded, running, unit) {
             (Ok(a), Ok(b), Ok(c), Ok(d)) => (a, b, c, d),
             (Err(bad), ..) | (_, Err(bad), ..) | (_, _, Err(bad), _) | (.., Err(bad)) => {
@@ -333,6 +370,10 @@ impl ResourceType for Firewall {
             return Err(Impossible("the host has no nft; a package[nftables] before it would bring it".into()));
         }
         d.warnings.extend(seen.access.clone());
+        if seen.table.as_ref().is_some_and(|t| t.wanted && t.at_boot.is_none()) {
+            let file = format!("the rules do not outlive a reboot: the host has no systemd to load {FILE} at boot");
+            d.warnings.push(file);
+        }
         Ok(Some(d))
     }
 
@@ -366,7 +407,8 @@ impl ResourceType for Firewall {
         let root = || Some("root".to_owned());
         let attributes = |mode| Attributes { owner: root(), group: root(), mode: Some(mode) };
         let Some(ruleset) = rules::ruleset(all) else {
-            if systemd {
+            // Where it is not enabled, its unit may not be there, and disabling that would fail.
+            if systemd && due.iter().any(|d| d.difference.has("kept across reboot")) {
                 let on = argv(&["systemctl", "enable", UNIT_NAME]);
                 steps.run(&ids, Command::new(["systemctl", "disable", UNIT_NAME]), Undo::Run(on));
                 steps.remove(first, UNIT, false);

@@ -152,8 +152,11 @@ pub(super) fn read(params: &RuleParams, verdict: Verdict) -> Result<Rule, (&'sta
     }
     if let Some(name) = &params.interface {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '*' | ':');
-        if name.is_empty() || name.len() > 15 || !name.chars().all(plain) {
-            return Err(("interface", format!("`{}` is no name of an interface", name.escape_debug())));
+        // nft takes a star at the end alone, and none by itself.
+        let stem = name.strip_suffix('*').unwrap_or(name);
+        if stem.is_empty() || stem.contains('*') || name.len() > 15 || !name.chars().all(plain) {
+            let help = "a name such as eth0, or its beginning and a star";
+            return Err(("interface", format!("`{}` is no name of an interface: {help}", name.escape_debug())));
         }
     }
     Ok(Rule { direction: params.direction, verdict, protocol, ports, from, to, interface: params.interface.clone() })
@@ -237,8 +240,10 @@ pub(super) fn lines_of(want: &Want<Params>) -> Vec<String> {
         .collect()
 }
 
+/// Those that are to be there, each once: what is declared twice alike is one resource, and comes here twice.
 fn present<'a>(wants: &[&'a Want<Params>]) -> Vec<&'a Want<Params>> {
-    wants.iter().copied().filter(|w| w.params.state == Presence::Present).collect()
+    let mut seen = std::collections::HashSet::new();
+    wants.iter().copied().filter(|w| w.params.state == Presence::Present && seen.insert(w.title())).collect()
 }
 
 /// What happens to a packet that no rule is for: it is dropped as soon as one resource says so.
@@ -356,6 +361,29 @@ mod tests {
                 "ip6 saddr { 2001:db8::/32 } tcp dport { 80, 443 } accept comment \"trueup:web\""
             ]
         );
+    }
+
+    #[test]
+    fn an_interface_is_a_name_or_the_beginning_of_one() {
+        let read_on = |interface: &str| {
+            read(&serde_json::from_value(serde_json::json!({"interface": interface})).unwrap(), Verdict::Accept)
+        };
+        assert!(["eth0", "eth*", "br-1a2b.100", "wg_0"].iter().all(|i| read_on(i).is_ok()));
+        // nft refuses the first, and takes the second for a name.
+        assert!(["*", "e*h", "**", "", "abcdefghijklmnop", "eth 0", "a\"b"].iter().all(|i| read_on(i).is_err()));
+    }
+
+    #[test]
+    fn a_policy_is_a_word_or_one_for_each_direction() {
+        let policy = |policy: serde_json::Value| {
+            let params: Params = serde_json::from_value(serde_json::json!({"policy": policy})).ok()?;
+            let of = |d| params.policy.as_ref().and_then(|p| p.of(d)) == Some(super::super::PolicyWord::Drop);
+            Some([Direction::Input, Direction::Forward, Direction::Output].map(of))
+        };
+        assert_eq!(policy("drop".into()), Some([true, false, false]));
+        assert_eq!(policy(serde_json::json!({"forward": "drop", "input": "accept"})), Some([false, true, false]));
+        assert_eq!(policy("dorp".into()), None);
+        assert_eq!(policy(serde_json::json!({"inputs": "drop"})), None);
     }
 
     proptest! {
