@@ -2,6 +2,8 @@
 
 use super::id::ResourceId;
 use super::link::{Linked, cycle_error};
+use super::selection::Candidate;
+pub use super::selection::Selection;
 use super::{Catalog, Resource};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics, Severity, did_you_mean};
@@ -12,7 +14,7 @@ use crate::language::project::Project;
 use crate::language::scope::{Scope, to_value};
 use crate::language::span::{Span, Spanned};
 use crate::resources::batch::{Batch, Declared, Type};
-use crate::resources::{Places, TYPES};
+use crate::resources::{Places, TYPES, Together};
 use crate::shell::body::Body;
 use minijinja::value::{Serde, Value};
 use std::collections::HashMap;
@@ -31,22 +33,6 @@ pub struct HostInput<'a> {
     pub groups: &'a Value,
     /// The plays whose pattern it matches, in order.
     pub plays: Vec<&'a Play>,
-}
-
-/// Which resources are asked for by their tags.
-#[derive(Clone, Debug, Default)]
-pub struct Selection {
-    /// Empty: all.
-    pub tags: Vec<String>,
-    pub skip_tags: Vec<String>,
-}
-
-impl Selection {
-    fn wants(&self, tags: &[String]) -> bool {
-        let named = |list: &[String]| tags.iter().any(|t| list.contains(t));
-        let always = tags.iter().any(|t| t == "always");
-        (self.tags.is_empty() || always || named(&self.tags)) && !named(&self.skip_tags)
-    }
 }
 
 /// Makes a host's catalog.
@@ -446,19 +432,15 @@ impl Compiler<'_> {
         if found.has_errors() {
             return None;
         }
-        let mut selected: Vec<bool> = linked.kept.iter().map(|p| selection.wants(&p.tags)).collect();
-        // A subgraph and what it needs: what a selected one comes after is taken in, unless it is skipped by name.
-        for &n in order.iter().rev() {
-            if selected.get(n) == Some(&true) {
-                for before in graph.before(n) {
-                    let skipped =
-                        linked.kept.get(before).is_some_and(|p| p.tags.iter().any(|t| selection.skip_tags.contains(t)));
-                    if let Some(s) = selected.get_mut(before).filter(|_| !skipped) {
-                        *s = true;
-                    }
-                }
-            }
-        }
+        let candidates: Vec<_> = linked
+            .kept
+            .iter()
+            .map(|p| Candidate {
+                tags: &p.tags,
+                one_with: TYPES.get(p.ty).filter(|t| t.together() == Together::All).map(|_| p.ty),
+            })
+            .collect();
+        let selected = selection.of(&candidates, &graph, &order);
         // Numbers of the batches that are there.
         let mut place = vec![None; batches.len()];
         let mut there = vec![];

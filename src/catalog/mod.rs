@@ -4,6 +4,7 @@ pub mod compile;
 pub mod graph;
 pub mod id;
 mod link;
+mod selection;
 
 use crate::facts::Facts;
 use crate::language::span::Place;
