@@ -32,10 +32,12 @@ pub enum Observed {
     Present { gid: u32 },
 }
 
-/// Names that all systems take: useradd(8), and a dot or capitals where the system allows them.
+/// Names that all systems take: useradd(8), and a dot or capitals where the system allows them. A dollar sign may be the
+/// last character (an account of a machine, as Samba makes it) and no other: names also stand in a step's shell words.
 pub(super) fn is_name(name: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '$');
-    name.len() <= 32 && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(plain)
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let stem = name.strip_suffix('$').unwrap_or(name);
+    name.len() <= 32 && stem.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && stem.chars().all(plain)
 }
 
 /// The database of groups: name, number and members of each.
@@ -152,5 +154,17 @@ impl ResourceType for Group {
                 (Presence::Absent, Observed::Absent) => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_hold_nothing_that_a_shell_would_expand() {
+        assert!(["web", "_apt", "systemd-network", "Anna.B", "pc1$"].iter().all(|n| is_name(n)));
+        assert!(["", "$", "1st", "-x", "a$HOME", "a$b$", "a b", "a:b", "a\n"].iter().all(|n| !is_name(n)));
+        assert!(is_name(&"a".repeat(32)) && !is_name(&"a".repeat(33)));
     }
 }

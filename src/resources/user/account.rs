@@ -133,13 +133,16 @@ pub(super) fn create(p: &Params) -> Difference {
     d
 }
 
-/// The groups it is in once the wanted ones hold.
+/// The groups it is in once the wanted ones hold. The primary group is none of them, and that is the wanted one: what
+/// was primary before is a further group afterwards only where it is listed.
 pub(super) fn groups_after(p: &Params, account: &Account) -> Vec<String> {
-    let Some(wanted) = &p.groups else { return account.groups.clone() };
-    let mut groups: Vec<String> = wanted.iter().filter(|g| **g != account.group).cloned().collect();
-    if !p.groups_exact {
-        groups.extend(account.groups.iter().cloned());
-    }
+    let primary = match &p.group {
+        Some(group) if group.0 != account.gid.to_string() => &group.0,
+        _ => &account.group,
+    };
+    let kept = if p.groups_exact && p.groups.is_some() { &[][..] } else { &account.groups };
+    let all = p.groups.iter().flatten().chain(kept);
+    let mut groups: Vec<String> = all.filter(|g| *g != primary).cloned().collect();
     groups.sort();
     groups.dedup();
     groups
@@ -177,7 +180,7 @@ pub(super) fn after(name: &str, p: &Params, seen: &Seen) -> Account {
     account.groups = groups_after(p, &account);
     account.keys = super::keys_file(p, &account).lines().map(str::to_owned).collect();
     account.uid = p.uid.unwrap_or(account.uid);
-    if let Some(group) = &p.group {
+    if let Some(group) = p.group.as_ref().filter(|g| g.0 != account.gid.to_string()) {
         account.group.clone_from(&group.0);
     }
     let set = |slot: &mut String, wanted: &Option<String>| {
@@ -209,5 +212,44 @@ mod tests {
         assert_eq!(anna.password.as_ref().map(Secret::expose), Some("$6$x"));
         assert_eq!((anna.keys.len(), anna.ssh_dir), (2, true));
         assert_eq!(accounts["root"].password, None);
+    }
+
+    fn in_groups(group: &str, groups: &[&str]) -> Account {
+        let mut account = Account::of_new("anna", &params(serde_json::json!({"group": group})));
+        account.groups = groups.iter().map(|g| (*g).to_owned()).collect();
+        account
+    }
+
+    fn params(value: serde_json::Value) -> Params {
+        serde_json::from_value(value).unwrap()
+    }
+
+    // The old primary group was left out of `usermod -G`, as if it still were the primary: the account was in line with
+    // nothing after one apply.
+    #[test]
+    fn a_primary_group_may_become_a_further_one() {
+        let account = in_groups("anna", &["adm"]);
+        let p = params(serde_json::json!({"group": "web", "groups": ["anna"]}));
+        assert_eq!(groups_after(&p, &account), ["adm", "anna"]);
+        let exact = params(serde_json::json!({"group": "web", "groups": ["anna", "web"], "groups_exact": true}));
+        assert_eq!(groups_after(&exact, &account), ["anna"]);
+        // And the other way: a further group that becomes the primary one.
+        assert_eq!(groups_after(&params(serde_json::json!({"group": "adm"})), &account), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_predicted_of_groups_is_in_line() {
+        let account = in_groups("anna", &["adm", "web"]);
+        for group in [None, Some("web"), Some("anna"), Some("new"), Some("1000"), Some("1002")] {
+            for exact in [false, true] {
+                let mut value = serde_json::json!({"groups": ["anna", "web"], "groups_exact": exact});
+                if let Some(group) = group {
+                    value["group"] = group.into();
+                }
+                let p = params(value);
+                let then = after("anna", &p, &Seen::Present(account.clone()));
+                assert_eq!(compare(&p, &then).properties, vec![], "{group:?}, exact: {exact}");
+            }
+        }
     }
 }

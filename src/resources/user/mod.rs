@@ -38,6 +38,9 @@ pub struct Params {
     pub home: Option<String>,
     /// Whether the home directory of a new user is made. The default is `true`, but for a system user.
     pub create_home: Option<bool>,
+    /// Whether what is in the home directory moves along when `home` changes. The default is `false`.
+    #[serde(default)]
+    pub move_home: bool,
     /// Whether a new user gets a number of the system's range. The default is `false`.
     #[serde(default)]
     pub system: bool,

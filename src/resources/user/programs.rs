@@ -251,10 +251,40 @@ pub(super) fn change(
     set("shell", "-s", p.shell.clone(), account.shell.clone());
     set("home", "-d", p.home.clone(), account.home.clone());
     set("comment", "-c", p.comment.clone(), account.comment.clone());
+    if p.move_home && difference.has("home") {
+        to.push("-m".into());
+        back.push("-m".into());
+    }
     if to.len() > 1 {
         to.push(name.to_owned());
         back.push(name.to_owned());
         out.push((to, back));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::user::account::compare;
+
+    fn programs_for(params: serde_json::Value) -> Vec<(Vec<String>, Vec<String>)> {
+        let p: Params = serde_json::from_value(params).unwrap();
+        let account = Account::of_new("anna", &serde_json::from_value(serde_json::json!({})).unwrap());
+        change("anna", &p, &account, &compare(&p, &account), Programs::Shadow)
+    }
+
+    #[test]
+    fn a_home_moves_along_where_that_is_wanted_and_back_again() {
+        let argv = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(
+            programs_for(serde_json::json!({"home": "/srv/anna", "move_home": true})),
+            [(argv("usermod -d /srv/anna -m anna"), argv("usermod -d /home/anna -m anna"))]
+        );
+        assert_eq!(
+            programs_for(serde_json::json!({"home": "/srv/anna"})),
+            [(argv("usermod -d /srv/anna anna"), argv("usermod -d /home/anna anna"))]
+        );
+        assert!(programs_for(serde_json::json!({"home": "/home/anna", "move_home": true})).is_empty());
+    }
 }
