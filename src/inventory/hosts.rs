@@ -1,49 +1,82 @@
 //! Hosts, groups, and which variables hold for a host.
 
-use crate::language::diagnostic::{Diagnostic, Diagnostics};
+use crate::language::diagnostic::Diagnostics;
 use crate::language::node::{Mapping, Node, Yaml};
-use crate::language::span::Span;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use crate::language::span::{FileId, Span, Spanned};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::fmt;
+
+/// The variables that one file gives to one host or group.
+#[derive(Clone, Debug)]
+pub struct Level {
+    pub file: FileId,
+    pub vars: Mapping,
+}
 
 #[derive(Clone, Debug)]
 pub struct Host {
     pub name: String,
+    /// Where it was named first; `None` for the machine that trueup runs on, which needs no naming.
     pub span: Option<Span>,
-    /// From the inventory itself.
-    pub vars: Mapping,
-    /// From `host_vars`, the stronger.
-    pub file_vars: Mapping,
+    /// Its own, the weakest first: those of inventories in their order, then those of `host_vars`.
+    pub levels: Vec<Level>,
+    /// Named by a pattern though no inventory has it, so that `all` does not hold it.
+    pub implicit: bool,
+    /// Numbers of its groups, parents included and `all` left out, the weakest first.
+    pub(super) groups: Vec<usize>,
 }
 
-#[derive(Clone, Debug, Default)]
-pub struct Group {
-    /// Direct members, in order.
-    pub hosts: Vec<String>,
-    pub children: Vec<(String, Option<Span>)>,
-    pub vars: Mapping,
-    /// From `group_vars`, the stronger.
-    pub file_vars: Mapping,
-}
-
-/// One level of variables.
 #[derive(Clone, Debug)]
+pub struct Group {
+    pub name: String,
+    /// Numbers of its direct members, in order.
+    pub(super) hosts: Vec<usize>,
+    /// Numbers of the groups in it, in order, each with the place that puts it there.
+    pub(super) children: Vec<(usize, Option<Span>)>,
+    /// Its own variables, the weakest first: those of inventories in their order, then those of `group_vars`.
+    pub levels: Vec<Level>,
+}
+
+/// Whose variables they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin<'a> {
+    Group(&'a str),
+    Host(&'a str),
+}
+
+impl fmt::Display for Origin<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Group(name) => write!(f, "group {name}"),
+            Self::Host(name) => write!(f, "host {name}"),
+        }
+    }
+}
+
+/// One level of a host's variables.
+#[derive(Clone, Copy, Debug)]
 pub struct VarLayer<'a> {
-    /// `group web`, `host web1`.
-    pub origin: String,
+    pub origin: Origin<'a>,
+    pub file: FileId,
     pub vars: &'a Mapping,
 }
 
-/// Hosts in the order they were named, and their groups.
+/// Hosts in the order they were named, and their groups in theirs. Made by [`super::assemble::Builder`].
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
     pub(super) hosts: Vec<Host>,
-    pub(super) groups: BTreeMap<String, Group>,
-    by_name: HashMap<String, usize>,
+    pub(super) groups: Vec<Group>,
+    pub(super) host_numbers: HashMap<String, usize>,
+    pub(super) group_numbers: HashMap<String, usize>,
+    /// The machine that trueup runs on, until a pattern names it.
+    pub(super) localhost: Option<Host>,
+    pub(super) warnings: Diagnostics,
 }
 
-/// Sets a variable, the later over the earlier.
+/// Sets variables, the later over the earlier.
 pub(super) fn set(vars: &mut Mapping, more: Mapping) {
-    for (key, value) in more {
+    for (key, mut value) in more {
+        value.secret |= is_password(&key.value);
         match vars.iter_mut().find(|(k, _)| k.value == key.value) {
             Some(slot) => *slot = (key, value),
             None => vars.push((key, value)),
@@ -51,61 +84,24 @@ pub(super) fn set(vars: &mut Mapping, more: Mapping) {
     }
 }
 
-/// Takes in what inventories say, in their order.
-#[derive(Default)]
-pub struct Builder {
-    inventory: Inventory,
+/// Sets variables of one file: at its own level, where it has one, or at a new and stronger one.
+pub(super) fn set_level(levels: &mut Vec<Level>, file: FileId, more: Mapping) {
+    if more.is_empty() {
+        return;
+    }
+    match levels.iter_mut().find(|l| l.file == file) {
+        Some(level) => set(&mut level.vars, more),
+        None => {
+            let mut vars = vec![];
+            set(&mut vars, more);
+            levels.push(Level { file, vars });
+        }
+    }
 }
 
-impl Builder {
-    pub fn host(&mut self, name: &str, span: Option<Span>, vars: Mapping) {
-        let inventory = &mut self.inventory;
-        let n = *inventory.by_name.entry(name.to_owned()).or_insert(inventory.hosts.len());
-        if n == inventory.hosts.len() {
-            inventory.hosts.push(Host { name: name.to_owned(), span, vars: vec![], file_vars: vec![] });
-        }
-        if let Some(host) = inventory.hosts.get_mut(n) {
-            set(&mut host.vars, vars);
-        }
-    }
-
-    pub fn group(&mut self, name: &str) -> &mut Group {
-        self.inventory.groups.entry(name.to_owned()).or_default()
-    }
-
-    pub fn member(&mut self, group: &str, host: &str) {
-        let members = &mut self.group(group).hosts;
-        if !members.iter().any(|h| h == host) {
-            members.push(host.to_owned());
-        }
-    }
-
-    pub fn child(&mut self, group: &str, child: &str, span: Option<Span>) {
-        self.group(child);
-        let children = &mut self.group(group).children;
-        if !children.iter().any(|(c, _)| c == child) {
-            children.push((child.to_owned(), span));
-        }
-    }
-
-    pub fn group_vars(&mut self, group: &str, vars: Mapping) {
-        set(&mut self.group(group).vars, vars);
-    }
-
-    pub fn build(mut self, found: &mut Diagnostics) -> Inventory {
-        self.group("all");
-        let inventory = self.inventory;
-        for name in inventory.groups.keys() {
-            if let Some(path) = inventory.cycle_from(name) {
-                let span = inventory.groups.get(name).and_then(|g| g.children.first()).and_then(|(_, s)| *s);
-                // Each group on the cycle would tell it again.
-                if path.iter().min() == Some(name) {
-                    found.push(Diagnostic::error("groups that contain one another", span, path.join(" → ")));
-                }
-            }
-        }
-        inventory
-    }
+/// Ansible's own variables for passwords are secret however they are written.
+fn is_password(name: &str) -> bool {
+    name.starts_with("ansible_") && name.contains("_pass")
 }
 
 impl Inventory {
@@ -114,143 +110,103 @@ impl Inventory {
     }
 
     pub fn host(&self, name: &str) -> Option<&Host> {
-        self.by_name.get(name).and_then(|n| self.hosts.get(*n))
+        self.host_numbers.get(name).and_then(|n| self.hosts.get(*n))
+    }
+
+    /// What was odd in the inventories, and no error.
+    pub fn warnings(&self) -> &Diagnostics {
+        &self.warnings
     }
 
     pub fn group_exists(&self, name: &str) -> bool {
-        name == "ungrouped" || self.groups.contains_key(name)
+        matches!(name, "all" | "ungrouped") || self.group_numbers.contains_key(name)
     }
 
+    /// Names of all groups but `ungrouped`, in the order they were named; `all` is the first.
     pub fn group_list(&self) -> impl Iterator<Item = &str> {
-        self.groups.keys().map(String::as_str)
+        self.groups.iter().map(|g| g.name.as_str()).filter(|n| *n != "ungrouped")
     }
 
     pub fn group(&self, name: &str) -> Option<&Group> {
-        self.groups.get(name)
+        self.group_numbers.get(name).and_then(|n| self.groups.get(*n))
     }
 
-    /// Hosts of a group and of all groups in it, in the inventory's order.
+    /// Names of the groups that stand in a group, in order; those in no other stand in `all`.
+    pub fn children(&self, group: &str) -> Vec<&str> {
+        let children = self.group(group).into_iter().flat_map(|g| &g.children);
+        children.filter_map(|(n, _)| self.groups.get(*n)).map(|g| g.name.as_str()).collect()
+    }
+
+    /// Names of the hosts that stand in a group itself, in order.
+    pub fn direct_members(&self, group: &str) -> Vec<&str> {
+        self.names(self.group(group).into_iter().flat_map(|g| &g.hosts))
+    }
+
+    /// Names of a group's hosts and of those in all groups in it: the group's own first, each in its order.
     pub fn members(&self, group: &str) -> Vec<&str> {
         if group == "all" {
-            return self.hosts.iter().map(|h| h.name.as_str()).collect();
+            return self.hosts.iter().filter(|h| !h.implicit).map(|h| h.name.as_str()).collect();
         }
-        if group == "ungrouped" {
-            let free = |h: &&Host| self.group_names(&h.name).is_empty();
-            return self.hosts.iter().filter(free).map(|h| h.name.as_str()).collect();
-        }
-        let mut names = BTreeSet::new();
-        for g in self.below(group) {
-            names.extend(self.groups.get(&g).into_iter().flat_map(|g| &g.hosts).map(String::as_str));
-        }
-        self.hosts.iter().map(|h| h.name.as_str()).filter(|n| names.contains(n)).collect()
+        let mut seen = HashSet::new();
+        let below = self.below(group);
+        self.names(below.iter().flat_map(|g| &g.hosts).filter(|n| seen.insert(**n)))
     }
 
-    /// A group and all groups in it.
-    fn below(&self, group: &str) -> BTreeSet<String> {
-        let mut out = BTreeSet::new();
-        let mut open = vec![group.to_owned()];
-        while let Some(name) = open.pop() {
-            if let Some(g) = self.groups.get(&name)
-                && out.insert(name)
-            {
-                open.extend(g.children.iter().map(|(c, _)| c.clone()));
-            }
+    fn names<'a, 'b>(&'a self, numbers: impl Iterator<Item = &'b usize>) -> Vec<&'a str> {
+        numbers.filter_map(|n| self.hosts.get(*n)).map(|h| h.name.as_str()).collect()
+    }
+
+    /// A group and all groups in it, level by level.
+    fn below(&self, group: &str) -> Vec<&Group> {
+        let mut queue: VecDeque<usize> = self.group_numbers.get(group).copied().into_iter().collect();
+        let mut seen: HashSet<usize> = queue.iter().copied().collect();
+        let mut out = vec![];
+        while let Some(group) = queue.pop_front().and_then(|n| self.groups.get(n)) {
+            out.push(group);
+            queue.extend(group.children.iter().map(|(n, _)| *n).filter(|n| seen.insert(*n)));
         }
         out
     }
 
     /// A host's groups, parents included, sorted, without `all`.
     pub fn group_names(&self, host: &str) -> Vec<String> {
-        let direct = self.groups.iter().filter(|(n, g)| *n != "all" && g.hosts.iter().any(|h| h == host));
-        let mut names: BTreeSet<String> = direct.map(|(n, _)| n.clone()).collect();
-        loop {
-            let holds = |g: &Group| g.children.iter().any(|(c, _)| names.contains(c));
-            let more: Vec<_> = self
-                .groups
-                .iter()
-                .filter(|(n, g)| *n != "all" && !names.contains(*n) && holds(g))
-                .map(|(n, _)| n.clone())
-                .collect();
-            if more.is_empty() {
-                return names.into_iter().collect();
-            }
-            names.extend(more);
-        }
-    }
-
-    /// How far a group is from `all`; a group in several counts from the farthest.
-    fn depth(&self, group: &str, seen: &mut Vec<String>) -> usize {
-        if group == "all" || seen.iter().any(|s| s == group) {
-            return 0;
-        }
-        seen.push(group.to_owned());
-        let parents = self.groups.iter().filter(|(n, g)| *n != "all" && g.children.iter().any(|(c, _)| c == group));
-        let depth = parents.map(|(n, _)| self.depth(n, seen)).max().unwrap_or(0) + 1;
-        seen.pop();
-        depth
+        let numbers = self.host(host).into_iter().flat_map(|h| &h.groups);
+        let mut names: Vec<_> = numbers.filter_map(|n| self.groups.get(*n)).map(|g| g.name.clone()).collect();
+        names.sort();
+        names
     }
 
     /// A host's variables, the weakest first: `all`, parents before children, groups of one depth by
-    /// `ansible_group_priority` and then by name, then the host's own.
+    /// `ansible_group_priority` and then by name, then the host's own. Of each group, and of the host, what the
+    /// inventories say comes before what `group_vars` and `host_vars` say.
+    ///
+    /// Ansible puts every inventory's group variables below every file of `group_vars`. Here a group's depth counts
+    /// first, so that moving a variable from the inventory to a file changes nothing.
     pub fn vars_of(&self, host: &str) -> Vec<VarLayer<'_>> {
-        let mut groups: Vec<(usize, i64, String)> =
-            self.group_names(host).into_iter().map(|g| (self.depth(&g, &mut vec![]), self.priority(&g), g)).collect();
-        groups.sort();
-        let names = ["all".to_owned()].into_iter().chain(groups.into_iter().map(|(.., g)| g));
-        let mut layers = vec![];
-        for name in names {
-            if let Some(group) = self.groups.get(&name) {
-                for vars in [&group.vars, &group.file_vars] {
-                    layers.push(VarLayer { origin: format!("group {name}"), vars });
-                }
-            }
-        }
-        if let Some(host) = self.host(host) {
-            for vars in [&host.vars, &host.file_vars] {
-                layers.push(VarLayer { origin: format!("host {}", host.name), vars });
-            }
-        }
-        layers.retain(|l| !l.vars.is_empty());
-        layers
+        let Some(host) = self.host(host) else { return vec![] };
+        let groups = self.group("all").into_iter().chain(host.groups.iter().filter_map(|n| self.groups.get(*n)));
+        let of_groups = groups.flat_map(|g| g.levels.iter().map(|l| (Origin::Group(&g.name), l)));
+        let own = host.levels.iter().map(|l| (Origin::Host(&host.name), l));
+        of_groups.chain(own).map(|(origin, l)| VarLayer { origin, file: l.file, vars: &l.vars }).collect()
     }
 
-    fn priority(&self, group: &str) -> i64 {
-        let value = |g: &Group| match g.vars.iter().find(|(k, _)| k.value == "ansible_group_priority") {
-            Some((_, Node { value: Yaml::Int(n), .. })) => Some(*n),
-            _ => None,
-        };
-        self.groups.get(group).and_then(value).unwrap_or(1)
-    }
-
-    /// The shortest way from a group back to itself.
-    fn cycle_from(&self, start: &str) -> Option<Vec<String>> {
-        let mut queue = std::collections::VecDeque::from([vec![start.to_owned()]]);
-        let mut seen = BTreeSet::new();
-        while let Some(path) = queue.pop_front() {
-            let group = self.groups.get(path.last()?)?;
-            for (child, _) in &group.children {
-                let mut next = path.clone();
-                next.push(child.clone());
-                if child == start {
-                    return Some(next);
-                }
-                if seen.insert(child.clone()) {
-                    queue.push_back(next);
-                }
-            }
-        }
-        None
-    }
-
-    /// Adds the machine that trueup runs on, for a pattern that names it.
+    /// Adds the machine that trueup runs on, for a pattern that names it; reached without a connection.
     pub fn add_localhost(&mut self) {
-        if self.by_name.contains_key("localhost") {
+        if self.host_numbers.contains_key("localhost") {
             return;
         }
-        let node = Node::new(Span::default(), Yaml::String("local".into()));
-        let key = crate::language::span::Spanned { value: "ansible_connection".to_owned(), span: Span::default() };
-        self.by_name.insert("localhost".into(), self.hosts.len());
-        let vars = vec![(key, node)];
-        self.hosts.push(Host { name: "localhost".into(), span: None, vars, file_vars: vec![] });
+        let host = self.localhost.take().unwrap_or_else(localhost);
+        self.host_numbers.insert(host.name.clone(), self.hosts.len());
+        self.hosts.push(host);
     }
+}
+
+/// The machine that trueup runs on, as no inventory names it.
+pub(super) fn localhost() -> Host {
+    // Nobody wrote it, so there is no place to show.
+    let nowhere = Span { file: FileId(u32::MAX), start: 0, end: 0 };
+    let key = Spanned { value: "ansible_connection".to_owned(), span: nowhere };
+    let vars = vec![(key, Node::new(nowhere, Yaml::String("local".into())))];
+    let levels = vec![Level { file: nowhere.file, vars }];
+    Host { name: "localhost".into(), span: None, levels, implicit: true, groups: vec![] }
 }

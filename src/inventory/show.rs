@@ -3,84 +3,68 @@
 use super::Inventory;
 use crate::language::node::{Mapping, Node, Yaml};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// As `ansible-inventory --list` prints it.
+/// As `ansible-inventory --list` prints it: each group that holds something, and all variables of each host.
 pub fn list(inventory: &Inventory) -> Value {
-    let mut out = Map::new();
-    let hostvars: Map<String, Value> =
-        inventory.hosts().iter().map(|h| (h.name.clone(), host(inventory, &h.name))).collect();
-    out.insert("_meta".into(), json!({ "hostvars": hostvars }));
-    for name in inventory.group_list() {
-        let Some(group) = inventory.group(name) else { continue };
+    // Sorted, as there: so that two of them can be compared.
+    let mut groups: BTreeMap<&str, Value> = BTreeMap::new();
+    for name in inventory.group_list().chain(["ungrouped"]) {
         let mut entry = Map::new();
-        let children: Vec<&str> = if name == "all" {
-            let inner: BTreeSet<&str> = inventory
-                .group_list()
-                .filter_map(|g| inventory.group(g))
-                .flat_map(|g| g.children.iter().map(|(c, _)| c.as_str()))
-                .collect();
-            let top = inventory.group_list().filter(|g| *g != "all" && !inner.contains(g));
-            top.chain(["ungrouped"]).collect()
-        } else {
-            group.children.iter().map(|(c, _)| c.as_str()).collect()
-        };
+        let (children, hosts) = (inventory.children(name), inventory.direct_members(name));
         if !children.is_empty() {
             entry.insert("children".into(), json!(children));
         }
-        if !group.hosts.is_empty() {
-            entry.insert("hosts".into(), json!(group.hosts));
+        // `all` holds every host through its groups.
+        if !hosts.is_empty() && name != "all" {
+            entry.insert("hosts".into(), json!(hosts));
         }
-        out.insert(name.to_owned(), Value::Object(entry));
+        if !entry.is_empty() {
+            groups.insert(name, Value::Object(entry));
+        }
     }
-    let free = inventory.members("ungrouped");
-    if !free.is_empty() {
-        out.insert("ungrouped".into(), json!({ "hosts": free }));
-    }
+    let named = inventory.members("all").into_iter();
+    let hostvars: BTreeMap<&str, Value> =
+        named.map(|h| (h, host(inventory, h))).filter(|(_, v)| v.as_object().is_some_and(|v| !v.is_empty())).collect();
+    let mut out = Map::new();
+    out.insert("_meta".into(), json!({ "hostvars": hostvars }));
+    out.extend(groups.into_iter().map(|(name, entry)| (name.to_owned(), entry)));
     Value::Object(out)
 }
 
-/// A host's variables, the strongest of each.
+/// A host's variables, the strongest of each, sorted.
 pub fn host(inventory: &Inventory, name: &str) -> Value {
-    let mut vars = Map::new();
+    let mut vars: BTreeMap<&str, Value> = BTreeMap::new();
     for layer in inventory.vars_of(name) {
-        vars.extend(layer.vars.iter().map(|(k, v)| (k.value.clone(), value(&k.value, v))));
+        vars.extend(layer.vars.iter().map(|(k, v)| (k.value.as_str(), value(v))));
     }
-    Value::Object(vars)
+    Value::Object(vars.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
 }
 
-/// Groups with their groups and hosts, as a tree.
+/// Groups with their groups and hosts as a tree, as `ansible-inventory --graph` prints it.
 pub fn graph(inventory: &Inventory) -> String {
-    let mut out = "@all:\n".to_owned();
-    let list = list(inventory);
-    let top = list["all"]["children"].as_array().cloned().unwrap_or_default();
-    for name in top.iter().filter_map(Value::as_str) {
-        tree(&mut out, inventory, name, 1);
-    }
+    let mut out = String::new();
+    tree(&mut out, inventory, "all", 0);
     out
 }
 
 fn tree(out: &mut String, inventory: &Inventory, group: &str, depth: usize) {
-    let pad = "  |".repeat(depth);
-    let _ = writeln!(out, "{pad}--@{group}:");
-    let Some(entry) = inventory.group(group) else {
-        for host in inventory.members(group) {
-            let _ = writeln!(out, "{pad}  |--{host}");
-        }
-        return;
+    let line = |out: &mut String, depth: usize, text: &str| {
+        let lead = if depth > 0 { "  |".repeat(depth) + "--" } else { String::new() };
+        let _ = writeln!(out, "{lead}{text}");
     };
-    for (child, _) in entry.children.iter().filter(|_| depth < 32) {
+    line(out, depth, &format!("@{group}:"));
+    for child in inventory.children(group) {
         tree(out, inventory, child, depth + 1);
     }
-    for host in &entry.hosts {
-        let _ = writeln!(out, "{pad}  |--{host}");
+    if group != "all" {
+        inventory.direct_members(group).iter().for_each(|host| line(out, depth + 1, host));
     }
 }
 
-fn value(name: &str, node: &Node) -> Value {
-    let secret = node.secret || ["password", "_pass"].iter().any(|p| name.starts_with("ansible_") && name.contains(p));
-    if secret {
+fn value(node: &Node) -> Value {
+    if node.secret {
         return json!("(secret)");
     }
     match &node.value {
@@ -89,11 +73,49 @@ fn value(name: &str, node: &Node) -> Value {
         Yaml::Int(n) => json!(n),
         Yaml::Float(n) => json!(n),
         Yaml::String(s) => json!(s),
-        Yaml::List(items) => items.iter().map(|n| value("", n)).collect(),
+        Yaml::List(items) => items.iter().map(value).collect(),
         Yaml::Map(map) => object(map),
     }
 }
 
 fn object(map: &Mapping) -> Value {
-    Value::Object(map.iter().map(|(k, v)| (k.value.clone(), value("", v))).collect())
+    Value::Object(map.iter().map(|(k, v)| (k.value.clone(), value(v))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::assemble::Builder;
+    use crate::inventory::{ini, yaml};
+    use crate::language::diagnostic::Diagnostics;
+    use crate::language::span::FileId;
+
+    fn inventory() -> Inventory {
+        let (mut builder, mut found) = (Builder::default(), Diagnostics::default());
+        let ini = "free\n[web]\nw[1:2] b=1 ansible_password=hunter2\n[prod:children]\nweb\n[prod:vars]\na=[1, None]\n[empty]\n";
+        ini::read(ini, FileId(0), &mut builder, &mut found);
+        let text = "all: {vars: {token: !secret {id: 1}, nested: {key: !secret k}}}";
+        let document = crate::language::yaml::parse_one(text, FileId(1)).unwrap().unwrap();
+        yaml::read(&document, &mut builder, &mut found);
+        builder.build(&mut found)
+    }
+
+    #[test]
+    fn the_list_has_ansibles_shape_and_no_secret() {
+        insta::assert_snapshot!(serde_json::to_string_pretty(&list(&inventory())).unwrap());
+    }
+
+    #[test]
+    fn the_tree_has_ansibles_shape() {
+        insta::assert_snapshot!(graph(&inventory()), @r"
+        @all:
+          |--@ungrouped:
+          |  |--free
+          |--@prod:
+          |  |--@web:
+          |  |  |--w1
+          |  |  |--w2
+          |--@empty:
+        ");
+    }
 }

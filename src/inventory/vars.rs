@@ -1,50 +1,106 @@
 //! `group_vars/` and `host_vars/`: a file or a folder of files for each group and host.
 
-use super::hosts::{Inventory, set};
+use super::hosts::{Inventory, Level, set, set_level};
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::language::node::Mapping;
-use crate::language::span::Sources;
+use crate::language::span::{FileId, Sources};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// Endings of files with variables, in the order that Ansible looks for them.
+const ENDINGS: &[&str] = &["", "yml", "yaml", "json"];
 
 /// Reads both folders in `dir`, for the groups and hosts that there are.
 pub fn read(dir: &Path, inventory: &mut Inventory, sources: &mut Sources, found: &mut Diagnostics) {
-    for (name, group) in &mut inventory.groups {
-        set(&mut group.file_vars, vars_for(&dir.join("group_vars"), name, sources, found));
+    let folder = Folder::list(&dir.join("group_vars"), found);
+    for group in &mut inventory.groups {
+        folder.add_to(&group.name, &mut group.levels, sources, found);
     }
-    let below = dir.join("host_vars");
-    if below.is_dir() {
-        for host in &mut inventory.hosts {
-            set(&mut host.file_vars, vars_for(&below, &host.name, sources, found));
+    let folder = Folder::list(&dir.join("host_vars"), found);
+    for host in inventory.hosts.iter_mut().chain(&mut inventory.localhost) {
+        folder.add_to(&host.name, &mut host.levels, sources, found);
+    }
+}
+
+/// What stands in `group_vars` or `host_vars`, by the name of the group or host. It is listed once, for a fleet of
+/// thousands would otherwise be asked after name by name; and a name from an inventory never becomes a path.
+#[derive(Default)]
+struct Folder {
+    entries: BTreeMap<String, Vec<PathBuf>>,
+}
+
+impl Folder {
+    fn list(path: &Path, found: &mut Diagnostics) -> Self {
+        let mut folder = Self::default();
+        if !path.is_dir() {
+            return folder;
+        }
+        for path in entries(path, found) {
+            let Some(file_name) = path.file_name().and_then(|n| n.to_str()) else { continue };
+            // `web1.example` is a name and no name with an ending.
+            let stem = match file_name.rsplit_once('.') {
+                Some((stem, end)) if ENDINGS.contains(&end) && !path.is_dir() => stem,
+                _ => file_name,
+            };
+            folder.entries.entry(stem.to_owned()).or_default().push(path);
+        }
+        for paths in folder.entries.values_mut() {
+            paths.sort_by_key(|p| ENDINGS.iter().position(|e| *e == ending(p)));
+        }
+        folder
+    }
+
+    fn add_to(&self, name: &str, levels: &mut Vec<Level>, sources: &mut Sources, found: &mut Diagnostics) {
+        let Some((path, others)) = self.entries.get(name).and_then(|p| p.split_first()) else { return };
+        for other in others {
+            let label = format!("{}: {} is read in its place", other.display(), path.display());
+            let d = Diagnostic::warning("variables that are not read", None, label);
+            found.push(d.help("put the variables of a group or host in one file, or in files in one folder"));
+        }
+        for path in if path.is_dir() { below(path, found) } else { vec![path.clone()] } {
+            let vars = file(&path, sources, found);
+            if let Some((key, _)) = vars.first() {
+                set_level(levels, key.span.file, vars);
+            }
         }
     }
 }
 
-fn vars_for(below: &Path, name: &str, sources: &mut Sources, found: &mut Diagnostics) -> Mapping {
-    let mut vars = vec![];
-    // A name from an inventory is no path.
-    if name.contains('/') || name.starts_with('.') {
-        return vars;
-    }
-    let mut files: Vec<PathBuf> = ["", ".yml", ".yaml", ".json"]
-        .iter()
-        .map(|end| below.join(format!("{name}{end}")))
-        .filter(|p| p.is_file())
-        .collect();
-    let folder = below.join(name);
-    if folder.is_dir() {
-        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|e| e.path());
-        let mut inside: Vec<_> = entries.filter(|p| p.is_file() && !hidden(p)).collect();
-        inside.sort();
-        files.extend(inside);
-    }
-    for path in files {
-        set(&mut vars, file(&path, sources, found));
-    }
-    vars
+fn ending(path: &Path) -> &str {
+    // A folder `web.yml` is called so and has no ending.
+    if path.is_dir() { "" } else { path.extension().and_then(|e| e.to_str()).unwrap_or_default() }
+}
+
+/// A folder's entries in their names' order, without hidden ones and an editor's copies.
+pub(super) fn entries(folder: &Path, found: &mut Diagnostics) -> Vec<PathBuf> {
+    let listed = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let mut paths: Vec<PathBuf> = match listed {
+        Ok(entries) => entries.into_iter().map(|e| e.path()).filter(|p| !hidden(p)).collect(),
+        Err(error) => {
+            let label = format!("{}: {error}", folder.display());
+            found.push(Diagnostic::error("folder cannot be read", None, label));
+            vec![]
+        }
+    };
+    paths.sort();
+    paths
 }
 
 fn hidden(path: &Path) -> bool {
     path.file_name().and_then(|n| n.to_str()).is_none_or(|n| n.starts_with('.') || n.ends_with('~'))
+}
+
+/// All files with variables in a folder, those of the folders in it among them.
+fn below(folder: &Path, found: &mut Diagnostics) -> Vec<PathBuf> {
+    let mut files = vec![];
+    for path in entries(folder, found) {
+        if path.is_dir() {
+            files.extend(below(&path, found));
+        } else if ENDINGS.contains(&ending(&path)) {
+            files.push(path);
+        }
+    }
+    files
 }
 
 /// A file that is a mapping of variables; also for `-e @FILE`.
@@ -56,25 +112,28 @@ pub fn file(path: &Path, sources: &mut Sources, found: &mut Diagnostics) -> Mapp
             return vec![];
         }
     };
-    let file = sources.add(path, text.as_str());
+    let file = sources.add(path, super::mask::masked(&text));
+    mapping(&text, file, sources, found)
+}
+
+fn mapping(text: &str, file: FileId, sources: &Sources, found: &mut Diagnostics) -> Mapping {
     if text.starts_with("$ANSIBLE_VAULT") {
         let d = Diagnostic::error("encrypted variables", sources.line(file, 1), "a vault file, which cannot be read");
         found.push(d.help("decrypt it, or give the values with -e"));
         return vec![];
     }
-    match crate::language::yaml::parse_one(&text, file) {
-        Ok(None) => vec![],
+    let mut vars = vec![];
+    match crate::language::yaml::parse_one(text, file) {
+        Ok(None) => {}
         Ok(Some(node)) => match node.as_map() {
-            Some(map) => map.clone(),
+            Some(map) => set(&mut vars, map.clone()),
             None => {
                 let label = format!("variables are a mapping, this is {}", node.value.kind());
-                found.push(Diagnostic::error("wrong value", Some(node.span), label));
-                vec![]
+                let d = Diagnostic::error("wrong value", Some(node.span), label);
+                found.push(d.help("write `name: value`, one on each line"));
             }
         },
-        Err(errors) => {
-            found.extend(errors);
-            vec![]
-        }
+        Err(errors) => found.extend(errors),
     }
+    vars
 }

@@ -1,0 +1,73 @@
+//! Inventories as errors may show them: an error shows its whole line, and a password may stand on it.
+
+/// The text with secrets blotted out, byte for byte, so that all places stay what they are. What stands after one on
+/// its line goes too: where a password ends is for a parser to know, and the line may be the one that is malformed.
+pub fn masked(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    // The indentation that a secret block of YAML has to exceed.
+    let mut block: Option<usize> = None;
+    for line in text.split_inclusive('\n') {
+        let indent = line.len() - line.trim_start().len();
+        if block.is_some_and(|outer| indent > outer || line.trim().is_empty()) {
+            blot(line, &mut out);
+            continue;
+        }
+        block = None;
+        let Some(at) = secret_at(line) else {
+            out.push_str(line);
+            continue;
+        };
+        let (shown, hidden) = line.split_at_checked(at).unwrap_or((line, ""));
+        out.push_str(shown);
+        let value = hidden.trim();
+        if value.is_empty() || value.starts_with(['|', '>']) {
+            block = Some(indent);
+        }
+        blot(hidden, &mut out);
+    }
+    out
+}
+
+fn blot(text: &str, out: &mut String) {
+    for c in text.chars() {
+        if c.is_whitespace() { out.push(c) } else { out.extend(std::iter::repeat_n('*', c.len_utf8())) }
+    }
+}
+
+/// Where the first secret of a line begins: after `!secret`, or after `ansible_…_pass…` with its `=` or `:`.
+fn secret_at(line: &str) -> Option<usize> {
+    let tag = line.find("!secret").map(|at| at + "!secret".len());
+    let password = line.match_indices("ansible_").find_map(|(at, _)| {
+        let rest = line.get(at..)?;
+        let name = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+        let after = rest.get(name..)?.trim_start_matches(['"', '\'', ' ', '\t']);
+        let passes = rest.get(..name)?.contains("_pass");
+        (passes && after.starts_with(['=', ':'])).then(|| line.len() - after.len() + 1)
+    });
+    [tag, password].into_iter().flatten().min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::masked;
+    use proptest::prelude::*;
+
+    #[test]
+    fn secrets_are_blotted_out_and_nothing_moves() {
+        assert_eq!(masked("w1 ansible_password=é2 x=1\nw2 x=1\n"), "w1 ansible_password=*** ***\nw2 x=1\n");
+        assert_eq!(masked("a:\n  \"ansible_become_pass\": \"b c\"\n"), "a:\n  \"ansible_become_pass\": ** **\n");
+        assert_eq!(masked("k: !secret |\n  one\n\n  two\nl: 1\n"), "k: !secret *\n  ***\n\n  ***\nl: 1\n");
+        assert_eq!(masked("ansible_password:\n  one\nl: 1\n"), "ansible_password:\n  ***\nl: 1\n");
+        assert_eq!(masked("ansible_passive: 1\n"), "ansible_passive: *\n");
+        assert_eq!(masked("ansible_host=x # of ansible_pass\n"), "ansible_host=x # of ansible_pass\n");
+    }
+
+    proptest! {
+        #[test]
+        fn length_and_lines_stay(text in "(ansible_pass|!secret|[=: |\"é\na-c]){0,30}") {
+            let shown = masked(&text);
+            prop_assert_eq!(shown.len(), text.len());
+            prop_assert_eq!(shown.lines().count(), text.lines().count());
+        }
+    }
+}
