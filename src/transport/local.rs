@@ -1,6 +1,6 @@
 //! The machine that trueup itself runs on: the same shell, without a network.
 
-use super::pipe::{Chunk, CommandLine, Pipe, Shell};
+use super::pipe::{Chunk, CommandLine, Input, Output, Shell};
 use super::{Become, BoxFuture, Connection, TransportError};
 use crate::shell::frame::{FrameSink, Script};
 use std::process::Stdio;
@@ -9,13 +9,14 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 /// One `sh` on this machine.
 pub struct Local {
-    shell: Shell<Process>,
+    shell: Shell<Stdin, Process>,
     become_: Option<Become>,
 }
 
+struct Stdin(Option<ChildStdin>);
+
 struct Process {
     child: Child,
-    stdin: Option<ChildStdin>,
     stdout: ChildStdout,
     stderr: ChildStderr,
     open: (bool, bool),
@@ -27,8 +28,8 @@ struct Process {
 /// Where there is no `sh`, or no `sudo` where one is wanted.
 pub fn connect(become_: Option<Become>) -> Result<Local, TransportError> {
     let line = CommandLine::interactive(become_.as_ref(), &random()?);
-    let process = Process::start(&line)?;
-    Ok(Local { shell: Shell::new(process, line, become_.clone()), become_ })
+    let (stdin, process) = Process::start(&line)?;
+    Ok(Local { shell: Shell::new(stdin, process, line, become_.clone()), become_ })
 }
 
 pub(super) fn random() -> Result<String, TransportError> {
@@ -38,7 +39,7 @@ pub(super) fn random() -> Result<String, TransportError> {
 }
 
 impl Process {
-    fn start(line: &CommandLine) -> Result<Self, TransportError> {
+    fn start(line: &CommandLine) -> Result<(Stdin, Self), TransportError> {
         let (program, args) = line.words.split_first().ok_or_else(|| TransportError::Local("no command".into()))?;
         let failed = |e: std::io::Error| TransportError::Local(format!("{program} could not be started: {e}"));
         let mut command = Command::new(program);
@@ -47,24 +48,38 @@ impl Process {
         command.process_group(0).kill_on_drop(true);
         let mut child = command.spawn().map_err(failed)?;
         match (child.stdin.take(), child.stdout.take(), child.stderr.take()) {
-            (stdin, Some(stdout), Some(stderr)) => Ok(Self { child, stdin, stdout, stderr, open: (true, true) }),
+            (stdin, Some(stdout), Some(stderr)) => {
+                Ok((Stdin(stdin), Self { child, stdout, stderr, open: (true, true) }))
+            }
             _ => Err(TransportError::Local("a shell without its pipes".into())),
         }
     }
 }
 
-impl Pipe for Process {
+impl Drop for Process {
+    /// What a script has started ends with it, where it is given up on.
+    fn drop(&mut self) {
+        let group = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
+        if let Some(group) = group {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::TERM);
+        }
+    }
+}
+
+impl Input for Stdin {
     async fn send(&mut self, bytes: &[u8]) -> Result<(), TransportError> {
-        let Some(stdin) = &mut self.stdin else { return Err(lost("its input is closed")) };
+        let Some(stdin) = &mut self.0 else { return Err(lost("its input is closed")) };
         stdin.write_all(bytes).await.map_err(|e| lost(&e.to_string()))?;
         stdin.flush().await.map_err(|e| lost(&e.to_string()))
     }
 
-    async fn finish_input(&mut self) -> Result<(), TransportError> {
-        self.stdin = None;
+    async fn finish(&mut self) -> Result<(), TransportError> {
+        self.0 = None;
         Ok(())
     }
+}
 
+impl Output for Process {
     async fn receive(&mut self) -> Result<Chunk, TransportError> {
         let (mut out, mut err) = (vec![0; 64 * 1024], vec![0; 4096]);
         loop {
@@ -113,10 +128,9 @@ impl Connection for Local {
         frames: &'a mut dyn FrameSink,
     ) -> BoxFuture<'a, Result<(), TransportError>> {
         Box::pin(async move {
-            let text = String::from_utf8_lossy(&script.text);
-            let line = CommandLine::with_script(self.become_.as_ref(), &random()?, &text);
-            let process = Process::start(&line)?;
-            Shell::new(process, line, self.become_.clone()).feed(script, body, frames).await
+            let line = CommandLine::loader(self.become_.as_ref(), &random()?);
+            let (stdin, process) = Process::start(&line)?;
+            Shell::new(stdin, process, line, self.become_.clone()).feed(script, body, frames).await
         })
     }
 }

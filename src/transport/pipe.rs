@@ -2,12 +2,17 @@
 
 use super::{Become, TransportError};
 use crate::shell::frame::{FrameParser, FrameSink, Limits, Script};
+use std::sync::Mutex;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 /// Bytes kept of what a shell says outside of frames, to explain an early end.
 const KEPT: usize = 4096;
+/// Bytes handed over at once; the host's silence is counted from the last of them.
+const PIECE: usize = 64 * 1024;
+/// How long a host that hung up on what was sent may take to say why.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// What comes from a shell.
 #[derive(Debug)]
@@ -18,23 +23,34 @@ pub enum Chunk {
     End(Option<u32>),
 }
 
-/// The ends of a running shell.
-pub trait Pipe: Send {
+/// The end of a shell that takes.
+pub trait Input: Send {
     fn send(&mut self, bytes: &[u8]) -> impl Future<Output = Result<(), TransportError>> + Send;
-    fn finish_input(&mut self) -> impl Future<Output = Result<(), TransportError>> + Send;
+    fn finish(&mut self) -> impl Future<Output = Result<(), TransportError>> + Send;
+}
+
+/// The end of a shell that gives. A call that is given up on loses nothing.
+pub trait Output: Send {
     fn receive(&mut self) -> impl Future<Output = Result<Chunk, TransportError>> + Send;
 }
 
 /// A shell that is about to become the wanted user.
-pub struct Shell<P> {
-    pub pipe: P,
+pub struct Shell<I, O> {
+    pub input: I,
+    output: O,
     become_: Option<Become>,
-    /// Standard error, and standard output outside of frames: the end of it.
-    said: Vec<u8>,
+    /// Standard error, and standard output outside of frames: the end of each.
+    said: Said,
     /// Whether it has become who it should be.
     ready: bool,
     prompt: String,
     marker: String,
+}
+
+#[derive(Default)]
+struct Said {
+    out: Vec<u8>,
+    err: Vec<u8>,
 }
 
 /// How a command line is made for a shell under a user.
@@ -45,48 +61,49 @@ pub struct CommandLine {
     marker: String,
 }
 
+/// Reads a script line by line up to a line that is the first argument, and runs it with what follows as its input.
+///
+/// `read` takes no byte too many, where a shell that reads its own script would. There is no newline, no `!` and no
+/// backslash before a quote in it, since csh and fish read those differently.
+const LOADER: &str = concat!(
+    r#"n=$(printf "\012."); n=${n%.}; s=; "#,
+    r#"while IFS= read -r l; do case $l in "$1") break;; esac; s=$s$l$n; done; eval "$s""#
+);
+
 impl CommandLine {
     /// A shell that reads scripts from its standard input.
     pub fn interactive(become_: Option<&Become>, random: &str) -> Self {
-        Self::new(become_, random, None)
+        Self::new(become_, random, "exec sh -s")
     }
 
-    /// A shell that runs one script and has its standard input for itself.
-    pub fn with_script(become_: Option<&Become>, random: &str, script: &str) -> Self {
-        Self::new(become_, random, Some(script))
+    /// A shell that takes one script and leaves what follows it to the script's own commands.
+    pub fn loader(become_: Option<&Become>, random: &str) -> Self {
+        Self::new(become_, random, LOADER)
     }
 
-    fn new(become_: Option<&Become>, random: &str, script: Option<&str>) -> Self {
+    fn new(become_: Option<&Become>, random: &str, program: &str) -> Self {
         let (prompt, marker) = (format!("trueup-{random}-password:"), format!("trueup-{random}-ready"));
         let mut words = become_.map(|b| b.prefix(&prompt)).unwrap_or_default();
         let asks = become_.is_some_and(|b| b.password.is_some());
-        match (script, asks) {
-            // Plain words only, so that it does not matter whose login shell reads them.
-            (None, false) => words.extend(["sh", "-s"].map(str::to_owned)),
-            (None, true) => words.extend(["sh", "-c", &format!("echo {marker}; exec sh -s")].map(str::to_owned)),
-            (Some(script), false) => words.extend(["sh", "-c", script].map(str::to_owned)),
-            (Some(script), true) => {
-                words.extend(["sh", "-c", &format!("echo {marker}\n{script}")].map(str::to_owned));
-            }
-        }
+        let program = if asks { format!("echo {marker}; {program}") } else { program.to_owned() };
+        words.extend(["sh", "-c", &program, "sh", &marker].map(str::to_owned));
         Self { words, prompt, marker }
     }
 }
 
-impl<P: Pipe> Shell<P> {
-    pub fn new(pipe: P, line: CommandLine, become_: Option<Become>) -> Self {
+impl<I: Input, O: Output> Shell<I, O> {
+    pub fn new(input: I, output: O, line: CommandLine, become_: Option<Become>) -> Self {
         let ready = become_.as_ref().is_none_or(|b| b.password.is_none());
-        Self { pipe, become_, said: vec![], ready, prompt: line.prompt, marker: line.marker }
+        Self { input, output, become_, said: Said::default(), ready, prompt: line.prompt, marker: line.marker }
     }
 
     /// Sends a script and passes on its frames until its end mark.
     pub async fn run(&mut self, script: &Script, frames: &mut dyn FrameSink) -> Result<(), TransportError> {
         self.become_user(&script.limits).await?;
-        let sent = self.within(script.limits.idle, |p, text| p.send(text), &script.text).await;
-        self.read(script, frames, sent.err()).await
+        self.exchange(script, None, frames).await
     }
 
-    /// Streams a body to the standard input of the script that the shell was started with.
+    /// Sends a script to a shell started with [`CommandLine::loader`], and a body as the script's standard input.
     pub async fn feed(
         &mut self,
         script: &Script,
@@ -94,29 +111,7 @@ impl<P: Pipe> Shell<P> {
         frames: &mut dyn FrameSink,
     ) -> Result<(), TransportError> {
         self.become_user(&script.limits).await?;
-        let mut buffer = vec![0; 256 * 1024];
-        let mut failed = None;
-        loop {
-            let n = body.read(&mut buffer).await.map_err(|e| TransportError::Local(e.to_string()))?;
-            let Some(read) = buffer.get(..n).filter(|b| !b.is_empty()) else { break };
-            // The host's own word on why it stopped reading is better than a broken pipe.
-            if let Err(error) = self.within(script.limits.idle, |p, bytes| p.send(bytes), read).await {
-                failed = Some(error);
-                break;
-            }
-        }
-        if failed.is_none() {
-            self.pipe.finish_input().await?;
-        }
-        self.read(script, frames, failed).await
-    }
-
-    async fn within<'a, F, Fut>(&'a mut self, limit: Duration, send: F, bytes: &'a [u8]) -> Result<(), TransportError>
-    where
-        F: FnOnce(&'a mut P, &'a [u8]) -> Fut,
-        Fut: Future<Output = Result<(), TransportError>>,
-    {
-        timeout(limit, send(&mut self.pipe, bytes)).await.unwrap_or(Err(TransportError::Idle { after: limit }))
+        self.exchange(script, Some(body), frames).await
     }
 
     /// Answers sudo's question, and only that: where sudo asks nothing, the password goes nowhere.
@@ -129,68 +124,100 @@ impl<P: Pipe> Shell<P> {
         let mut answered = false;
         let failed = |reason: String| TransportError::Become { user: user.clone(), reason };
         loop {
-            let chunk = tokio::time::timeout_at(deadline, self.pipe.receive()).await;
-            let chunk = chunk.unwrap_or(Err(TransportError::Idle { after: limits.idle }))?;
-            match chunk {
-                Chunk::Err(bytes) | Chunk::Out(bytes) => self.keep(&bytes),
-                Chunk::End(_) => return Err(failed(self.words())),
+            let chunk = tokio::time::timeout_at(deadline, self.output.receive()).await;
+            match chunk.unwrap_or(Err(TransportError::Idle { after: limits.idle }))? {
+                Chunk::Err(bytes) => keep(&mut self.said.err, &bytes),
+                Chunk::Out(bytes) => keep(&mut self.said.out, &bytes),
+                Chunk::End(None) => return Err(self.ended(None, false)),
+                Chunk::End(Some(_)) => return Err(failed(self.words())),
             }
-            let said = String::from_utf8_lossy(&self.said).into_owned();
-            if said.contains(&self.marker) {
-                self.said.clear();
+            if String::from_utf8_lossy(&self.said.out).lines().any(|l| l == self.marker) {
+                self.said = Said::default();
                 self.ready = true;
                 return Ok(());
             }
-            let asked = said.matches(&self.prompt).count();
-            if asked > 1 {
-                return Err(failed("sudo does not take the password".into()));
+            // A question is the last that is said; a shell that shows its commands says the same words before it.
+            if !self.said.err.ends_with(self.prompt.as_bytes()) {
+                continue;
             }
-            if asked == 1 && !answered {
-                answered = true;
-                let mut line = password.expose().as_bytes().to_vec();
-                line.push(b'\n');
-                self.pipe.send(&line).await?;
-                zeroize::Zeroize::zeroize(&mut line);
+            if answered {
+                let words = self.words();
+                let words = if words.is_empty() { String::new() } else { format!(" ({words})") };
+                return Err(failed(format!("sudo does not take the password{words}")));
             }
+            answered = true;
+            self.said.err.clear();
+            let mut line = password.expose().as_bytes().to_vec();
+            line.push(b'\n');
+            let sent = self.input.send(&line).await;
+            zeroize::Zeroize::zeroize(&mut line);
+            sent?;
         }
     }
 
-    async fn read(
+    /// Sends and reads at the same time: a host that answers while it is still being sent to must not find its
+    /// answers stuck, and one that refuses is heard at once.
+    async fn exchange(
         &mut self,
         script: &Script,
+        body: Option<&mut (dyn AsyncRead + Send + Unpin)>,
         frames: &mut dyn FrameSink,
-        failed: Option<TransportError>,
     ) -> Result<(), TransportError> {
-        let mut parser = FrameParser::new(&script.nonce, script.limits);
-        let end = Instant::now() + script.limits.total_time;
-        let mut any = false;
-        while !parser.is_finished() {
-            let idle = if failed.is_some() { Duration::from_secs(5) } else { script.limits.idle };
-            let deadline = (Instant::now() + idle).min(end);
-            let chunk = match tokio::time::timeout_at(deadline, self.pipe.receive()).await {
-                Ok(chunk) => chunk,
-                Err(_) if failed.is_some() => break,
-                Err(_) if Instant::now() >= end => {
-                    return Err(TransportError::Deadline { after: script.limits.total_time });
+        let limits = script.limits;
+        let end = Instant::now() + limits.total_time;
+        let alive = Mutex::new(Instant::now());
+        let mark = || *alive.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Instant::now();
+        let last = || *alive.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut parser = FrameParser::new(&script.nonce, limits);
+        let (mut any, mut sent, mut failed) = (false, false, None);
+        let sending = send_all(&mut self.input, &script.text, body.map(|b| (self.marker.as_str(), b)), &mark);
+        let mut sending = Box::pin(sending);
+        let status = loop {
+            if parser.is_finished() {
+                return Ok(());
+            }
+            let idle = if failed.is_some() { LAST_WORDS } else { limits.idle };
+            let deadline = (last() + idle).min(end);
+            let chunk = tokio::select! {
+                result = &mut sending, if !sent => {
+                    sent = true;
+                    match result {
+                        // The host's own word on why it stopped reading is better than a broken pipe.
+                        Err(error @ TransportError::Lost { .. }) => failed = Some(error),
+                        other => other?,
+                    }
+                    mark();
+                    continue;
                 }
-                Err(_) => return Err(TransportError::Idle { after: script.limits.idle }),
+                chunk = self.output.receive() => chunk?,
+                () = tokio::time::sleep_until(deadline) => {
+                    let now = Instant::now();
+                    // Something may have been sent meanwhile.
+                    match failed {
+                        _ if now < (last() + idle).min(end) => continue,
+                        Some(error) => return Err(error),
+                        None if now >= end => return Err(TransportError::Deadline { after: limits.total_time }),
+                        None => return Err(TransportError::Idle { after: limits.idle }),
+                    }
+                }
             };
-            match chunk? {
+            mark();
+            match chunk {
                 Chunk::Out(bytes) => {
                     if !any {
-                        self.keep(&bytes);
+                        let nonce = script.nonce.as_str().as_bytes();
+                        let chatter = bytes.windows(nonce.len()).position(|w| w == nonce).unwrap_or(bytes.len());
+                        keep(&mut self.said.out, bytes.get(..chatter).unwrap_or_default());
                     }
                     let mut watched = Watched { sink: &mut *frames, any: &mut any };
                     parser.push(&bytes, &mut watched)?;
                 }
-                Chunk::Err(bytes) => self.keep(&bytes),
-                Chunk::End(status) => return Err(failed.unwrap_or_else(|| self.ended(status, any))),
+                Chunk::Err(bytes) => keep(&mut self.said.err, &bytes),
+                Chunk::End(status) => break status,
             }
-        }
-        match failed {
-            Some(error) if !parser.is_finished() => Err(error),
-            _ => Ok(()),
-        }
+        };
+        drop(sending);
+        Err(self.ended(status, any))
     }
 
     /// Why a shell ended early: before its first frame, it is most likely sudo that refused.
@@ -207,18 +234,42 @@ impl<P: Pipe> Shell<P> {
         }
     }
 
-    fn keep(&mut self, bytes: &[u8]) {
-        self.said.extend_from_slice(bytes);
-        let excess = self.said.len().saturating_sub(KEPT);
-        self.said.drain(..excess);
-    }
-
     fn words(&self) -> String {
-        let text = String::from_utf8_lossy(&self.said).replace(&self.prompt, "");
+        let text = [&self.said.out[..], &self.said.err[..]].map(|s| String::from_utf8_lossy(s).into_owned()).join("\n");
+        let text = text.replace(&self.prompt, "");
         let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
         let tail = lines.get(lines.len().saturating_sub(4)..).unwrap_or_default();
         tail.join("; ").chars().filter(|c| !c.is_control()).collect()
     }
+}
+
+fn keep(said: &mut Vec<u8>, bytes: &[u8]) {
+    said.extend_from_slice(bytes);
+    let excess = said.len().saturating_sub(KEPT);
+    said.drain(..excess);
+}
+
+/// Sends a script, and after it, where there is one, the line that ends it and a body, piece by piece.
+async fn send_all(
+    input: &mut impl Input,
+    text: &[u8],
+    body: Option<(&str, &mut (dyn AsyncRead + Send + Unpin))>,
+    mark: &(impl Fn() + Sync),
+) -> Result<(), TransportError> {
+    for piece in text.chunks(PIECE) {
+        input.send(piece).await?;
+        mark();
+    }
+    let Some((end, body)) = body else { return Ok(()) };
+    input.send(format!("\n{end}\n").as_bytes()).await?;
+    let mut buffer = vec![0; PIECE];
+    loop {
+        let n = body.read(&mut buffer).await.map_err(|e| TransportError::Local(e.to_string()))?;
+        let Some(piece) = buffer.get(..n).filter(|b| !b.is_empty()) else { break };
+        input.send(piece).await?;
+        mark();
+    }
+    input.finish().await
 }
 
 /// Notes whether any frame has begun.
@@ -235,5 +286,59 @@ impl FrameSink for Watched<'_> {
 
     fn frame(&mut self, frame: crate::shell::frame::Frame) {
         self.sink.frame(frame);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shell::frame::{Frame, Nonce};
+    use std::sync::Arc;
+    use tokio::sync::Notify;
+
+    /// A host that takes nothing more before what it says is read.
+    struct Talks {
+        heard: Arc<Notify>,
+        chunks: Vec<&'static [u8]>,
+    }
+
+    struct Waits(Arc<Notify>);
+
+    impl Input for Waits {
+        async fn send(&mut self, _: &[u8]) -> Result<(), TransportError> {
+            self.0.notified().await;
+            Ok(())
+        }
+
+        async fn finish(&mut self) -> Result<(), TransportError> {
+            Ok(())
+        }
+    }
+
+    impl Output for Talks {
+        async fn receive(&mut self) -> Result<Chunk, TransportError> {
+            match self.chunks.pop() {
+                Some(chunk) => {
+                    self.heard.notify_one();
+                    Ok(Chunk::Out(chunk.to_vec()))
+                }
+                None => Ok(Chunk::End(Some(1))),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_host_is_read_while_it_is_sent_to_and_its_refusal_is_heard() {
+        let heard = Arc::new(Notify::new());
+        let nonce = "00000000000000000000000000000000";
+        let (begin, end) = (format!("{nonce} B 0\n").leak(), format!("full\n{nonce} E 0 9\n{nonce} Z\n").leak());
+        let talks = Talks { heard: heard.clone(), chunks: vec![end.as_bytes(), begin.as_bytes(), b"hello\n"] };
+        let mut shell = Shell::new(Waits(heard), talks, CommandLine::loader(None, "00"), None);
+        let script = Script { nonce: Nonce::new([0; 16]), text: vec![b'#'; 1 << 20], limits: Limits::default() };
+        let mut frames: Vec<Frame> = vec![];
+        shell.run(&script, &mut frames).await.unwrap();
+        assert_eq!(frames, [Frame { slot: 0, status: 9, body: b"full".to_vec() }]);
+        let error = shell.run(&script, &mut frames).await.unwrap_err();
+        assert_eq!(error.to_string(), "the connection was lost: its shell ended with status 1: hello");
     }
 }

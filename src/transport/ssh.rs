@@ -3,7 +3,7 @@
 use super::auth::{self, Keys};
 use super::known_hosts::{self, KnownHosts, Verdict};
 use super::local::random;
-use super::pipe::{Chunk, CommandLine, Pipe, Shell};
+use super::pipe::{Chunk, CommandLine, Input, Output, Shell};
 use super::socket::Socket;
 use super::{Become, BoxFuture, Connection, Target, TransportError};
 use crate::shell::frame::{FrameSink, Script};
@@ -11,7 +11,7 @@ use crate::shell::quote::words;
 use russh::client::{self, Handle, Msg};
 use russh::keys::PublicKeyOrCertificate;
 use russh::keys::ssh_key::{Algorithm, EcdsaCurve, HashAlg, PublicKey};
-use russh::{AlgorithmKind, Channel, ChannelMsg, Preferred, cipher, kex};
+use russh::{AlgorithmKind, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Preferred, cipher, kex};
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -53,7 +53,7 @@ pub struct SshOptions {
 /// A connection with its shell.
 pub struct SshConnection {
     handle: Handle<Client>,
-    shell: Shell<Exec>,
+    shell: Shell<ExecInput, ExecOutput>,
     become_: Option<Become>,
 }
 
@@ -88,8 +88,9 @@ async fn attempt_once(target: &Target, options: &Arc<SshOptions>) -> Result<SshC
     let patience = limit.max(Duration::from_secs(300));
     timeout(patience, auth::log_in(&mut handle, target, &options.keys)).await.map_err(|_| slow())??;
     let line = CommandLine::interactive(target.become_.as_ref(), &random()?);
-    let exec = timeout(limit, Exec::start(&handle, &line)).await.map_err(|_| slow())??;
-    Ok(SshConnection { handle, shell: Shell::new(exec, line, target.become_.clone()), become_: target.become_.clone() })
+    let (input, output) = timeout(limit, exec(&handle, &line)).await.map_err(|_| slow())??;
+    let shell = Shell::new(input, output, line, target.become_.clone());
+    Ok(SshConnection { handle, shell, become_: target.become_.clone() })
 }
 
 async fn handshake(target: &Target, options: &Arc<SshOptions>) -> Result<Handle<Client>, TransportError> {
@@ -218,34 +219,37 @@ impl Client {
     }
 }
 
-/// A command on a channel of its own.
-struct Exec {
-    channel: Channel<Msg>,
+struct ExecInput(ChannelWriteHalf<Msg>);
+
+struct ExecOutput {
+    channel: ChannelReadHalf,
     status: Option<u32>,
 }
 
-impl Exec {
-    async fn start(handle: &Handle<Client>, line: &CommandLine) -> Result<Self, TransportError> {
-        let channel = handle.channel_open_session().await.map_err(|e| lost(&e))?;
-        // Without a reply to wait for: the first answer comes as soon as the first script is there.
-        channel.exec(false, words(&line.words)).await.map_err(|e| lost(&e))?;
-        Ok(Self { channel, status: None })
-    }
+/// Starts a command on a channel of its own.
+async fn exec(handle: &Handle<Client>, line: &CommandLine) -> Result<(ExecInput, ExecOutput), TransportError> {
+    let channel = handle.channel_open_session().await.map_err(|e| lost(&e))?;
+    // Without a reply to wait for: the first answer comes as soon as the first script is there.
+    channel.exec(false, words(&line.words)).await.map_err(|e| lost(&e))?;
+    let (output, input) = channel.split();
+    Ok((ExecInput(input), ExecOutput { channel: output, status: None }))
 }
 
 fn lost(error: &russh::Error) -> TransportError {
     TransportError::Lost { reason: error.to_string() }
 }
 
-impl Pipe for Exec {
+impl Input for ExecInput {
     async fn send(&mut self, bytes: &[u8]) -> Result<(), TransportError> {
-        self.channel.data(bytes).await.map_err(|e| lost(&e))
+        self.0.data(bytes).await.map_err(|e| lost(&e))
     }
 
-    async fn finish_input(&mut self) -> Result<(), TransportError> {
-        self.channel.eof().await.map_err(|e| lost(&e))
+    async fn finish(&mut self) -> Result<(), TransportError> {
+        self.0.eof().await.map_err(|e| lost(&e))
     }
+}
 
+impl Output for ExecOutput {
     async fn receive(&mut self) -> Result<Chunk, TransportError> {
         loop {
             match self.channel.wait().await {
@@ -275,13 +279,12 @@ impl Connection for SshConnection {
         frames: &'a mut dyn FrameSink,
     ) -> BoxFuture<'a, Result<(), TransportError>> {
         Box::pin(async move {
-            let text = String::from_utf8_lossy(&script.text);
-            let line = CommandLine::with_script(self.become_.as_ref(), &random()?, &text);
-            let exec = Exec::start(&self.handle, &line).await?;
-            let mut shell = Shell::new(exec, line, self.become_.clone());
+            let line = CommandLine::loader(self.become_.as_ref(), &random()?);
+            let (input, output) = exec(&self.handle, &line).await?;
+            let mut shell = Shell::new(input, output, line, self.become_.clone());
             let fed = shell.feed(script, body, frames).await;
             // A channel that is dropped while its command runs would hold a session slot of the server.
-            let _ = shell.pipe.channel.close().await;
+            let _ = shell.input.0.close().await;
             fed
         })
     }
