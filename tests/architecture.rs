@@ -21,7 +21,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 
 /// Crates that only some files may name.
 const ONLY_IN: &[(&str, &[&str])] = &[
-    ("tokio::", &["src/engine/run.rs", "src/transport/"]),
+    ("tokio::", &["src/engine/run/", "src/transport/"]),
     ("russh::", &["src/transport/"]),
     ("indicatif::", &["src/report/progress.rs"]),
     ("granit_parser::", &["src/language/yaml.rs"]),

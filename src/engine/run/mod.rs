@@ -2,22 +2,20 @@
 //!
 //! The one asynchronous place beside the transports. What costs CPU (compiling, judging) runs on rayon's threads.
 
-use super::carry_out;
+mod apply;
+mod judge;
+
 use super::outcome::{HostReport, HostStatus};
 use super::schedule::{self, Command, RunState};
 use crate::catalog::Catalog;
-use crate::catalog::compile::{HostInput, Selection, compile};
-use crate::facts::{self, Facts};
-use crate::language::diagnostic::Diagnostics;
-use crate::language::manifest::Play;
+use crate::catalog::compile::Selection;
+use crate::facts::Facts;
 use crate::language::node::Mapping;
 use crate::language::project::Project;
-use crate::plan::{HostPlan, diff};
-use crate::shell::body::Body;
-use crate::shell::frame::{Frame, FrameSink, Limits, Nonce, Script};
-use crate::shell::state::{RunName, StateDir};
-use crate::shell::{self, apply};
-use crate::transport::{BoxFuture, Connection, TransportError, body};
+use crate::plan::HostPlan;
+use crate::shell::frame::{Limits, Nonce};
+use crate::shell::state::RunName;
+use crate::transport::{BoxFuture, Connection, TransportError};
 use minijinja::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -285,172 +283,6 @@ impl Run {
     fn report(&self, n: usize, status: HostStatus) -> HostReport {
         let host = self.jobs.get(n).map(|j| j.host.clone()).unwrap_or_default();
         HostReport { host, status, plan: None, results: vec![], round_trips: 0 }
-    }
-
-    async fn facts(&self, connection: &mut dyn Connection) -> Result<(Facts, Vec<String>), TransportError> {
-        let nonce = nonce()?;
-        let text = shell::facts::script(&nonce);
-        let frames = self.ask(connection, (nonce, text)).await?;
-        facts::parse::parse(&frames).map_err(|e| TransportError::Lost { reason: e.to_string() })
-    }
-
-    async fn ask(
-        &self,
-        connection: &mut dyn Connection,
-        script: (Nonce, Vec<u8>),
-    ) -> Result<Vec<Frame>, TransportError> {
-        let mut frames: Vec<Frame> = vec![];
-        let script = Script { nonce: script.0, text: script.1, limits: self.limits };
-        connection.run(&script, &mut frames).await?;
-        Ok(frames)
-    }
-
-    /// Connects, gathers, compiles, probes, plans. Writes nothing on the host.
-    async fn judge(self: &Arc<Self>, n: usize, events: &mpsc::UnboundedSender<Event>) -> Result<Judged, HostStatus> {
-        let _ = events.send(Event::Started { host: n });
-        let mut connection = self.connect.connect(n).await.map_err(|e| unreachable(&e))?;
-        let (facts, notes) = self.facts(connection.as_mut()).await.map_err(|e| unreachable(&e))?;
-        let run = self.clone();
-        let compiled = compute(move || run.compile(n, facts)).await;
-        let catalog = compiled.map_err(|found| HostStatus::Invalid {
-            findings: found.iter().map(|d| d.render(&self.project.templates.sources, false)).collect(),
-        })?;
-        let _ = events.send(Event::Probing { host: n, resources: catalog.resources.len() });
-        let mut round_trips = 1;
-        let probe = diff::probe(&catalog);
-        let guards = probe.script.guards().to_vec();
-        let frames = if probe.script.is_empty() {
-            vec![]
-        } else {
-            round_trips += 1;
-            let nonce = nonce().map_err(|e| unreachable(&e))?;
-            let text = probe.script.clone().into_text(&nonce);
-            self.ask(connection.as_mut(), (nonce, text)).await.map_err(|e| unreachable(&e))?
-        };
-        let catalog = Arc::new(catalog);
-        let shared = catalog.clone();
-        let mut plan = compute(move || {
-            let seen = diff::observe(&shared, &probe, frames, 0);
-            diff::plan(&shared, &seen, guards)
-        })
-        .await;
-        plan.warnings.extend(notes);
-        Ok(Judged { connection, catalog, plan, round_trips })
-    }
-
-    fn compile(&self, n: usize, facts: Facts) -> Result<Catalog, Diagnostics> {
-        let Some(job) = self.jobs.get(n) else { return Err(Diagnostics::default()) };
-        let plays: Vec<&Play> = job.plays.iter().filter_map(|p| self.project.plays.get(*p)).collect();
-        let input = HostInput {
-            name: &job.host,
-            group_names: &job.group_names,
-            vars: job.vars.iter().collect(),
-            groups: &self.groups,
-            plays,
-        };
-        compile(&self.project, &input, facts, &self.selection)
-    }
-
-    /// Applies a host's plan, and looks again at what was changed, in one script.
-    async fn apply(self: Arc<Self>, n: usize, judged: Judged, events: &mpsc::UnboundedSender<Event>) -> HostReport {
-        let Judged { mut connection, catalog, plan, round_trips } = judged;
-        let verify = diff::probe_of(&catalog, plan.changes.iter().filter(|c| c.verifiable).map(|c| c.resource));
-        let script = carry_out::script_of(&plan, &self.apply);
-        let first_verify = carry_out::first_verify_slot(&plan);
-        let mut report = HostReport {
-            host: plan.host.clone(),
-            status: HostStatus::Applied,
-            plan: None,
-            results: vec![],
-            round_trips,
-        };
-        let mut frames = Progress { host: n, plan: &plan, events, frames: vec![] };
-        let mut sent = async || -> Result<(), TransportError> {
-            for body in script.ahead() {
-                report.round_trips += 1;
-                self.send_ahead(connection.as_mut(), body, catalog.facts.tools.gzip).await?;
-            }
-            let nonce = nonce()?;
-            let text = apply::script(&script, &verify.script, first_verify, &nonce);
-            let limits = Limits {
-                // A step may be silent for as long as it may take.
-                idle: carry_out::longest_step(&plan, &self.apply) + self.limits.idle,
-                total_time: Duration::from_secs(24 * 3600),
-                ..self.limits
-            };
-            report.round_trips += 1;
-            connection.run(&Script { nonce, text, limits }, &mut frames).await
-        };
-        let lost = sent().await.err();
-        let (steps, seen): (Vec<Frame>, Vec<Frame>) = frames.frames.into_iter().partition(|f| f.slot < first_verify);
-        if let Some(status) = carry_out::refused(&steps) {
-            report.status = status;
-            report.plan = Some(plan);
-            return report;
-        }
-        let complete = lost.is_none();
-        let (catalog, plan) = (catalog, Arc::new(plan));
-        let shared = plan.clone();
-        report.results = compute(move || {
-            let mut results = carry_out::results(&shared, &steps);
-            if complete {
-                let seen = diff::observe(&catalog, &verify, seen, first_verify);
-                carry_out::verify(&catalog, &shared, &seen, &mut results);
-            }
-            results
-        })
-        .await;
-        report.status = match lost {
-            Some(error) => unreachable(&error),
-            None if report.results.iter().any(|r| r.status.is_failure()) => HostStatus::Failed,
-            None if !plan.unjudged.is_empty() => HostStatus::Failed,
-            None => HostStatus::Applied,
-        };
-        report.plan = Some(Arc::unwrap_or_clone(plan));
-        report
-    }
-
-    /// Streams contents that are too large for a script, compressed where the host can take that and it pays.
-    async fn send_ahead(
-        &self,
-        connection: &mut dyn Connection,
-        body: &Body,
-        has_gzip: bool,
-    ) -> Result<(), TransportError> {
-        let limits = Limits { total_time: Duration::from_secs(24 * 3600), ..self.limits };
-        let mut frames: Vec<Frame> = vec![];
-        let (encoding, mut stream) = body::open(body, has_gzip).await?;
-        let nonce = nonce()?;
-        let text = apply::receive(body, encoding, &StateDir::Usual, 0, &nonce);
-        connection.feed(&Script { nonce, text, limits }, &mut stream, &mut frames).await?;
-        match frames.into_iter().next() {
-            Some(frame) if frame.status == 0 => Ok(()),
-            Some(frame) => {
-                let said = String::from_utf8_lossy(&frame.body).trim().to_owned();
-                Err(TransportError::Local(format!("the host could not take a file of {} bytes: {said}", body.size)))
-            }
-            None => Err(TransportError::Lost { reason: "no answer to a file that was sent".into() }),
-        }
-    }
-}
-
-/// Tells what a host is at while its answers come.
-struct Progress<'a> {
-    host: usize,
-    plan: &'a HostPlan,
-    events: &'a mpsc::UnboundedSender<Event>,
-    frames: Vec<Frame>,
-}
-
-impl FrameSink for Progress<'_> {
-    fn begin(&mut self, slot: u32) {
-        if let Some(what) = carry_out::describe(self.plan, slot) {
-            let _ = self.events.send(Event::Step { host: self.host, what });
-        }
-    }
-
-    fn frame(&mut self, frame: Frame) {
-        self.frames.push(frame);
     }
 }
 
