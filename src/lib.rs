@@ -10,4 +10,5 @@ pub mod plan;
 pub mod report;
 pub mod resources;
 pub mod shell;
+pub mod store;
 pub mod transport;

@@ -14,9 +14,13 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("catalog", &["facts", "language", "resources", "shell"]),
     ("plan", &["catalog", "language", "resources", "shell"]),
     ("transport", &["language", "shell"]),
-    ("engine", &["catalog", "facts", "language", "plan", "resources", "shell", "transport"]),
+    ("store", &["facts"]),
+    ("engine", &["catalog", "facts", "language", "plan", "resources", "shell", "store", "transport"]),
     ("report", &["catalog", "engine", "facts", "language", "plan", "resources"]),
-    ("cli", &["catalog", "engine", "facts", "inventory", "language", "report", "resources", "shell", "transport"]),
+    (
+        "cli",
+        &["catalog", "engine", "facts", "inventory", "language", "report", "resources", "shell", "store", "transport"],
+    ),
 ];
 
 /// Crates that only some files may name.

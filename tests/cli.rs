@@ -19,6 +19,7 @@ fn run(dir: &Path, args: &[&str]) -> String {
         .args(args)
         .current_dir(dir)
         .env("NO_COLOR", "1")
+        .env("XDG_CACHE_HOME", dir.join(".cache"))
         .stdin(std::process::Stdio::null())
         .output()
         .unwrap();
@@ -139,4 +140,10 @@ fn variables_of_the_command_line_are_the_strongest() {
     ];
     let said = trueup(&files, &["graph", "-e", "@more.yml", "-e", "n=4"]);
     assert!(said.contains("exec[say group host file 5]"), "{said}");
+}
+
+#[test]
+fn a_line_break_after_an_expression_is_kept() {
+    let site = "- hosts: here\n  vars: { port: 80 }\n  resources:\n    - file: /nowhere/port\n      content: \"{{ port }}\\n\"\n    - directory: /nowhere\n";
+    assert!(with(site, &["plan"]).contains("content: 3 bytes"), "{}", with(site, &["plan"]));
 }

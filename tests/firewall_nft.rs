@@ -33,6 +33,7 @@ fn inside(site: &str, script: &str) -> Option<Output> {
         .args(["sh", "-c", &format!("command -v nft >/dev/null || exit 99\n{script}")])
         .current_dir(&project)
         .env("trueup", env!("CARGO_BIN_EXE_trueup"))
+        .env("XDG_CACHE_HOME", dir.path())
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         .output()
         .ok()?;

@@ -43,8 +43,16 @@ fn counting(dir: &Path) -> std::path::PathBuf {
     bin
 }
 
-/// How often each tool ran in a plan of so many resources of each of four types.
-fn plan(count: usize) -> (BTreeMap<String, usize>, u64) {
+/// What a plan cost.
+struct Cost {
+    /// How often each tool ran.
+    processes: BTreeMap<String, usize>,
+    round_trips: u64,
+    bytes_sent: u64,
+}
+
+/// The first and the second plan of so many resources of each of four types.
+fn plans(count: usize) -> [Cost; 2] {
     let dir = tempfile::tempdir().unwrap();
     let bin = counting(dir.path());
     let site = format!(
@@ -56,27 +64,46 @@ fn plan(count: usize) -> (BTreeMap<String, usize>, u64) {
     let manifest = dir.path().join("site.yml");
     std::fs::write(&manifest, site).unwrap();
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    [(); 2].map(|()| plan(dir.path(), &manifest, &path, count))
+}
+
+fn plan(dir: &Path, manifest: &Path, path: &str, count: usize) -> Cost {
     let output = Command::new(env!("CARGO_BIN_EXE_trueup"))
         .args(["plan", "--json"])
-        .arg(&manifest)
+        .arg(manifest)
         .env("PATH", path)
+        .env("XDG_CACHE_HOME", dir)
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(json["hosts"][0]["plan"]["in_line"], count * 4);
     let mut counts = BTreeMap::new();
-    for tool in std::fs::read_to_string(dir.path().join("log")).unwrap().lines() {
+    for tool in std::fs::read_to_string(dir.join("log")).unwrap().lines() {
         *counts.entry(tool.to_owned()).or_insert(0) += 1;
     }
-    (counts, json["hosts"][0]["round_trips"].as_u64().unwrap())
+    std::fs::remove_file(dir.join("log")).unwrap();
+    let number = |name: &str| json["hosts"][0][name].as_u64().unwrap();
+    Cost { processes: counts, round_trips: number("round_trips"), bytes_sent: number("bytes_sent") }
 }
 
 #[test]
 fn more_resources_cost_no_more_processes_and_no_more_round_trips() {
-    let (few, trips) = plan(5);
-    let (many, more_trips) = plan(200);
-    assert_eq!(few, many);
-    assert_eq!((trips, more_trips), (2, 2));
-    assert!(few.contains_key("stat") && few.values().sum::<usize>() < 40, "{few:?}");
+    let few = plans(5);
+    let many = plans(200);
+    for (few, many) in few.iter().zip(&many) {
+        assert_eq!(few.processes, many.processes);
+        assert_eq!(few.round_trips, many.round_trips);
+        assert!(
+            few.processes.contains_key("stat") && few.processes.values().sum::<usize>() < 40,
+            "{:?}",
+            few.processes
+        );
+    }
+    // Once the facts are known, they travel with the probe.
+    assert_eq!(many.each_ref().map(|c| c.round_trips), [2, 1]);
+    assert_eq!(few[0].processes, few[1].processes);
+    // The scripts around the questions are sent twice or once; a question costs its names and little more.
+    let each = (many[1].bytes_sent - few[1].bytes_sent) / (4 * 195);
+    assert!(few[1].bytes_sent < 40_000 && each < 60, "{} bytes, {each} more a resource", few[1].bytes_sent);
 }

@@ -3,8 +3,10 @@ use super::{CliError, Output};
 use crate::engine::outcome::{HostReport, Totals, exit_code};
 use crate::engine::run::Mode;
 use crate::report::progress::Progress;
+use crate::report::timings::RunTimings;
 use crate::report::{json, text};
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::time::Instant;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -18,7 +20,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
+    let started = Instant::now();
     let run = fleet::load(&args.fleet, output)?.into_run()?;
+    let load = started.elapsed();
     let hosts: Vec<String> = run.jobs.iter().map(|j| j.host.clone()).collect();
     let asks = !args.yes && std::io::stdin().is_terminal();
     let options = args.report.options(output);
@@ -54,13 +58,16 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
         eprintln!("nothing was changed");
         return Ok(0);
     }
+    let timings = args.report.timings.then(|| RunTimings::of(&reports, load, started.elapsed()));
     if args.report.json {
-        let document = json::document("trueup/apply", &reports).map_err(|e| CliError::Other(e.to_string()))?;
+        let document =
+            json::document("trueup/apply", &reports, timings.as_ref()).map_err(|e| CliError::Other(e.to_string()))?;
         super::print(&format!("{document}\n"))?;
     } else {
         // Without a question nobody has seen what was planned.
         let applied = if shown { String::new() } else { text::changes_of(&reports, &options) };
-        super::print(&format!("{applied}{}", text::outcome(&reports, &options)))?;
+        let timings = timings.map_or(String::new(), |t| t.text(output.style()));
+        super::print(&format!("{applied}{}{timings}", text::outcome(&reports, &options)))?;
     }
     Ok(exit_code(&reports))
 }

@@ -56,6 +56,19 @@ pub enum Way {
     Local(Option<Become>),
 }
 
+impl std::fmt::Display for Way {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (place, become_) = match self {
+            Self::Ssh(t) => (format!("{}@{}:{}", t.user, t.address, t.port), &t.become_),
+            Self::Local(become_) => ("local".to_owned(), become_),
+        };
+        match become_ {
+            Some(b) => write!(f, "{place} as {}", b.user),
+            None => f.write_str(&place),
+        }
+    }
+}
+
 pub struct Ways {
     pub ways: Vec<Way>,
     pub options: Arc<SshOptions>,

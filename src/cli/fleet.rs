@@ -15,6 +15,7 @@ use crate::report::text;
 use crate::resources::TYPES;
 use crate::shell::frame::Limits;
 use crate::shell::state::RunName;
+use crate::store::facts::RememberedFacts;
 use crate::transport::auth::Keys;
 use crate::transport::known_hosts::KnownHosts;
 use crate::transport::ssh::SshOptions;
@@ -116,6 +117,9 @@ pub struct ReportArgs {
     /// Without the lines that change in files.
     #[arg(long)]
     pub no_diff: bool,
+    /// Where the time went: each stage with its slowest hosts.
+    #[arg(long)]
+    pub timings: bool,
 }
 
 impl ReportArgs {
@@ -368,6 +372,7 @@ pub fn jobs(loaded: &Loaded) -> Vec<Job> {
         group_names: loaded.inventory.group_names(host),
         vars: loaded.inventory.vars_of(host).into_iter().map(|l| l.vars.clone()).collect(),
         plays: plays.clone(),
+        reached: String::new(),
     };
     loaded.hosts.iter().map(job).collect()
 }
@@ -381,14 +386,17 @@ pub fn prepare(
 ) -> Result<Prepared, CliError> {
     // Each host takes a descriptor, and a shell's usual limit is 1,024.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
-    let jobs = jobs(&loaded);
+    let mut jobs = jobs(&loaded);
     let groups = groups_value(&loaded.inventory);
     let asked = Asked::new(args)?;
     let mut found = Diagnostics::default();
     let mut ways = vec![];
-    for job in &jobs {
+    for job in &mut jobs {
         match way(&loaded, job, args, &asked, &groups) {
-            Ok(way) => ways.push(way),
+            Ok(way) => {
+                job.reached = way.to_string();
+                ways.push(way);
+            }
             Err(mut d) => {
                 d.host = Some(job.host.clone());
                 found.push(d);
@@ -426,8 +434,16 @@ pub fn prepare(
                 owner: owner(),
                 step_deadline: Duration::from_secs(args.step_timeout.max(1)),
             },
+            remembered: cache_dir().map(|dir| RememberedFacts::new(dir.join("facts"))),
         },
     })
+}
+
+/// The user's folder for what can be lost, as the XDG base directory specification has it.
+fn cache_dir() -> Option<PathBuf> {
+    let named = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
+    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|p| p.is_absolute());
+    Some(named.or_else(|| Some(home?.join(".cache")))?.join("trueup"))
 }
 
 /// Sorts by time: UTC, and four random digits.

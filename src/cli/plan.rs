@@ -3,7 +3,9 @@ use super::{CliError, Output};
 use crate::engine::outcome::exit_code;
 use crate::engine::run::Mode;
 use crate::report::progress::Progress;
+use crate::report::timings::RunTimings;
 use crate::report::{json, text};
+use std::time::Instant;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -14,17 +16,22 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
+    let started = Instant::now();
     let run = fleet::load(&args.fleet, output)?.into_run()?;
+    let load = started.elapsed();
     let hosts = run.jobs.iter().map(|j| j.host.clone()).collect();
     let mut progress = Progress::new("planning", hosts, output.quiet || args.report.json);
     let reports = run.execute(Mode::Plan, &mut |_| false, &mut |event| progress.on(&event));
     progress.finish();
     let reports = reports?;
+    let timings = args.report.timings.then(|| RunTimings::of(&reports, load, started.elapsed()));
     if args.report.json {
-        let document = json::document("trueup/plan", &reports).map_err(|e| CliError::Other(e.to_string()))?;
+        let document =
+            json::document("trueup/plan", &reports, timings.as_ref()).map_err(|e| CliError::Other(e.to_string()))?;
         super::print(&format!("{document}\n"))?;
     } else {
-        super::print(&text::plan(&reports, &args.report.options(output)))?;
+        let timings = timings.map_or(String::new(), |t| t.text(output.style()));
+        super::print(&format!("{}{timings}", text::plan(&reports, &args.report.options(output))))?;
     }
     Ok(exit_code(&reports))
 }

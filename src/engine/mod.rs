@@ -4,3 +4,4 @@ pub mod carry_out;
 pub mod outcome;
 pub mod run;
 pub mod schedule;
+pub mod timings;

@@ -1,5 +1,6 @@
 //! What happened to each host and each change.
 
+use super::timings::Timings;
 use crate::catalog::id::ResourceId;
 use crate::plan::HostPlan;
 use crate::resources::difference::Property;
@@ -19,6 +20,18 @@ pub struct HostReport {
     pub results: Vec<ChangeResult>,
     /// Scripts sent and answered after the handshake.
     pub round_trips: u32,
+    /// Bytes of those scripts, and of contents before they are compressed.
+    pub bytes_sent: u64,
+    #[serde(skip)]
+    pub timings: Timings,
+}
+
+impl HostReport {
+    /// Of a host that nothing was done on yet.
+    pub fn new(host: String, status: HostStatus) -> Self {
+        let timings = Timings::default();
+        Self { host, status, plan: None, results: vec![], round_trips: 0, bytes_sent: 0, timings }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]

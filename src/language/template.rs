@@ -286,7 +286,7 @@ pub fn is_template(text: &str) -> bool {
 
 /// What stands between the braces of a string that is one whole `{{ … }}`.
 fn whole_expression(text: &str) -> Option<&str> {
-    let inner = text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
+    let inner = text.strip_prefix("{{")?.strip_suffix("}}")?;
     // `{{- x -}}` is white space control around the same expression.
     let inner = inner.strip_prefix('-').unwrap_or(inner);
     Some(inner.strip_suffix('-').unwrap_or(inner))

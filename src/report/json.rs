@@ -1,5 +1,6 @@
 //! Plans and outcomes for machines. The shape is versioned: `trueup schema plan` prints it.
 
+use super::timings::RunTimings;
 use crate::engine::outcome::{HostReport, Totals, exit_code};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -19,13 +20,20 @@ pub struct Document<'a> {
     pub totals: Totals,
     /// In the inventory's order.
     pub hosts: &'a [HostReport],
+    /// With `--timings`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timings: Option<&'a RunTimings>,
 }
 
 /// One JSON document on one run.
 ///
 /// # Errors
 /// None in practice: every key is text.
-pub fn document(kind: &'static str, reports: &[HostReport]) -> Result<String, serde_json::Error> {
+pub fn document(
+    kind: &'static str,
+    reports: &[HostReport],
+    timings: Option<&RunTimings>,
+) -> Result<String, serde_json::Error> {
     let totals = Totals::of(reports);
     serde_json::to_string_pretty(&Document {
         kind,
@@ -33,5 +41,6 @@ pub fn document(kind: &'static str, reports: &[HostReport]) -> Result<String, se
         exit_code: exit_code(reports),
         totals,
         hosts: reports,
+        timings,
     })
 }

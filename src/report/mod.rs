@@ -8,3 +8,4 @@ pub mod progress;
 pub mod schema;
 pub mod style;
 pub mod text;
+pub mod timings;

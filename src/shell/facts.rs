@@ -4,6 +4,7 @@
 //! shell itself where they are short, for each process costs a host about a millisecond.
 
 use super::frame::Nonce;
+use super::probe::ProbeScript;
 
 /// The slot of the first answer. Far above any probe's, so that facts and a probe can travel in one script.
 pub const FIRST_SLOT: u32 = 1 << 30;
@@ -166,11 +167,16 @@ pub fn script(nonce: &Nonce) -> Vec<u8> {
     super::script(nonce, &frames())
 }
 
+/// Facts and a probe in one script; the probe's slots are below [`FIRST_SLOT`].
+pub fn script_with(probe: &ProbeScript, nonce: &Nonce) -> Vec<u8> {
+    super::script(nonce, &format!("{}{}", frames(), probe.frames(0)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::shell::frame::{Frame, FrameParser, Limits};
-    use crate::shell::probe::{Answers, ProbeScript, Query};
+    use crate::shell::probe::{Answers, Query};
     use std::io::Write as _;
     use std::process::{Command, Stdio};
 
@@ -179,7 +185,7 @@ mod tests {
         let nonce = Nonce::new([5; 16]);
         let mut probe = ProbeScript::default();
         probe.ask(Query::Contents, ["/proc/sys/kernel/ostype"]);
-        let script = crate::shell::script(&nonce, &format!("{}{}", frames(), probe.frames(0)));
+        let script = script_with(&probe, &nonce);
         let mut child = Command::new("sh").arg("-s").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(&script).unwrap();
         let mut frames: Vec<Frame> = vec![];

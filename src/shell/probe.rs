@@ -97,7 +97,7 @@ pub struct FileQuestion {
 }
 
 /// Builds one probe script.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProbeScript {
     asks: Vec<String>,
     /// Guards of `exec`, as written: a plan shows them, for they are foreign commands.

@@ -19,6 +19,10 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// One shell on one host, already under the wanted user, that takes script after script.
 pub trait Connection: Send {
+    fn opening(&self) -> Opening {
+        Opening::default()
+    }
+
     /// Sends the script to the one shell and passes on its frames until its end mark.
     ///
     /// One round trip. After an error the connection is of no more use.
@@ -37,6 +41,15 @@ pub trait Connection: Send {
         body: &'a mut (dyn AsyncRead + Send + Unpin),
         frames: &'a mut dyn FrameSink,
     ) -> BoxFuture<'a, Result<(), TransportError>>;
+}
+
+/// How long a connection took to come about.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Opening {
+    /// Until the host's key was checked, with what was tried in vain.
+    pub connect: Duration,
+    /// Until the user was logged in and the shell asked for.
+    pub log_in: Duration,
 }
 
 /// Why a host could not be spoken with. Each is told at the edge with the host's name before it.

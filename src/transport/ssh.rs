@@ -5,7 +5,7 @@ use super::known_hosts::{self, KnownHosts, Verdict};
 use super::local::random;
 use super::pipe::{Chunk, CommandLine, Input, Output, Shell};
 use super::socket::Socket;
-use super::{Become, BoxFuture, Connection, Target, TransportError};
+use super::{Become, BoxFuture, Connection, Opening, Target, TransportError};
 use crate::shell::frame::{FrameSink, Script};
 use crate::shell::quote::words;
 use russh::client::{self, Handle, Msg};
@@ -15,7 +15,7 @@ use russh::{AlgorithmKind, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Prefer
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::io::AsyncRead;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -55,6 +55,7 @@ pub struct SshConnection {
     handle: Handle<Client>,
     shell: Shell<ExecInput, ExecOutput>,
     become_: Option<Become>,
+    opening: Opening,
 }
 
 /// Connects, checks the host's key, logs in, and starts the shell.
@@ -65,9 +66,10 @@ pub struct SshConnection {
 /// # Errors
 /// Why the host cannot be spoken with.
 pub async fn connect(target: &Target, options: &Arc<SshOptions>) -> Result<SshConnection, TransportError> {
+    let started = Instant::now();
     let mut pause = Duration::from_millis(200);
     for attempt in 1.. {
-        match attempt_once(target, options).await {
+        match attempt_once(target, options, started).await {
             Err(error) if error.is_transient() && attempt < TRIES => {
                 let mut byte = [128];
                 let _ = getrandom::fill(&mut byte);
@@ -80,17 +82,23 @@ pub async fn connect(target: &Target, options: &Arc<SshOptions>) -> Result<SshCo
     unreachable!("the loop ends with its last attempt")
 }
 
-async fn attempt_once(target: &Target, options: &Arc<SshOptions>) -> Result<SshConnection, TransportError> {
+async fn attempt_once(
+    target: &Target,
+    options: &Arc<SshOptions>,
+    started: Instant,
+) -> Result<SshConnection, TransportError> {
     let limit = options.connect_timeout;
     let slow = || TransportError::ConnectTimeout { address: target.address.clone(), after: limit };
     let mut handle = timeout(limit, handshake(target, options)).await.map_err(|_| slow())??;
+    let connect = started.elapsed();
     // A passphrase may be asked for meanwhile, and people are slow.
     let patience = limit.max(Duration::from_secs(300));
     timeout(patience, auth::log_in(&mut handle, target, &options.keys)).await.map_err(|_| slow())??;
     let line = CommandLine::interactive(target.become_.as_ref(), &random()?);
     let (input, output) = timeout(limit, exec(&handle, &line)).await.map_err(|_| slow())??;
     let shell = Shell::new(input, output, line, target.become_.clone());
-    Ok(SshConnection { handle, shell, become_: target.become_.clone() })
+    let opening = Opening { connect, log_in: started.elapsed().saturating_sub(connect) };
+    Ok(SshConnection { handle, shell, become_: target.become_.clone(), opening })
 }
 
 async fn handshake(target: &Target, options: &Arc<SshOptions>) -> Result<Handle<Client>, TransportError> {
@@ -264,6 +272,10 @@ impl Output for ExecOutput {
 }
 
 impl Connection for SshConnection {
+    fn opening(&self) -> Opening {
+        self.opening
+    }
+
     fn run<'a>(
         &'a mut self,
         script: &'a Script,

@@ -42,7 +42,7 @@ fn a_host_with_nothing_but_sh_converges() {
     trueup(&fleet, "plan", &site, &[]).code(2);
     trueup(&fleet, "apply", &site, &["--yes"]).code(0);
     let again = trueup(&fleet, "plan", &site, &["--json"]).code(0).json();
-    assert_eq!(again["hosts"][0]["round_trips"], 2);
+    assert_eq!(again["hosts"][0]["round_trips"], 1);
     assert_eq!(host.sh("cat /srv/app/hello").text(), "hello from box, none");
     assert_eq!(host.sh("cat /srv/app/told").text(), "told");
     assert_eq!(host.sh("stat -c '%a %U' /srv/app/hello").text(), "640 anna");

@@ -297,3 +297,35 @@ fn a_person_is_asked_for_a_passphrase_and_before_anything_is_changed() {
     // Without a terminal there is nobody to ask, and that is said.
     run(&args).code(4).says("nobody can be asked");
 }
+
+#[test]
+fn facts_that_have_changed_are_never_taken_for_what_they_were() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian)]);
+    let host = fleet.host("web1");
+    host.sh("mkdir -p /etc/trueup/facts.d && echo '\"blue\"' >/etc/trueup/facts.d/colour.json && echo x >/srv/blue")
+        .text();
+    let site = manifest(
+        &fleet,
+        "- hosts: all\n  resources:\n    - file: /srv/{{ facts.custom.colour }}\n      content: \"{{ facts.custom.colour }}\\n\"\n      when: facts.custom.colour != 'green'\n",
+    );
+    let trips = |colour: &str, expected: u64| {
+        let plan = trueup(&fleet, "plan", &site, &["--json"]).code(2).json();
+        let host = &plan["hosts"][0];
+        assert_eq!(host["plan"]["changes"][0]["id"], format!("file[/srv/{colour}]"), "{plan}");
+        assert_eq!(host["round_trips"], expected, "{colour}");
+    };
+    trips("blue", 2);
+    trips("blue", 1);
+    host.sh("echo '\"red\"' >/etc/trueup/facts.d/colour.json").text();
+    trips("red", 2);
+    trips("red", 1);
+    // What is not wanted any more is not asked about.
+    host.sh("echo '\"green\"' >/etc/trueup/facts.d/colour.json").text();
+    let plan = trueup(&fleet, "plan", &site, &["--json"]).code(0).json();
+    assert_eq!(plan["hosts"][0]["round_trips"], 1);
+    // A second look at the same facts, while another question is new.
+    host.sh("echo '\"blue\"' >/etc/trueup/facts.d/colour.json; printf 'blue\\n' >/srv/blue").text();
+    let plan = trueup(&fleet, "plan", &site, &["--json"]).code(0).json();
+    assert_eq!(plan["hosts"][0]["round_trips"], 2);
+    assert_eq!(plan["hosts"][0]["plan"]["in_line"], 1);
+}

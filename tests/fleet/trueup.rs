@@ -38,7 +38,8 @@ pub fn trueup(fleet: &Fleet, command: &str, manifest: &Path, more: &[&str]) -> R
     args.extend(["--known-hosts".into(), fleet.known_hosts().display().to_string()]);
     args.extend(["--private-key".into(), fleet.key().display().to_string()]);
     args.extend(more.iter().map(|a| (*a).to_owned()));
-    run(&args)
+    let cache = fleet.dir().join("cache");
+    run_with(&args, &[("XDG_CACHE_HOME", &cache.display().to_string())])
 }
 
 /// Runs the program with these arguments alone.
@@ -48,9 +49,11 @@ pub fn run(args: &[String]) -> Ran {
 
 /// Runs the program with these arguments and these variables; an agent is known only where one is given.
 pub fn run_with(args: &[String], env: &[(&str, &str)]) -> Ran {
+    let nothing_remembered = tempfile::tempdir().expect("a folder");
     let output = Command::new(env!("CARGO_BIN_EXE_trueup"))
         .args(args)
         .env_remove("SSH_AUTH_SOCK")
+        .env("XDG_CACHE_HOME", nothing_remembered.path())
         .envs(env.iter().copied())
         .env("NO_COLOR", "1")
         .stdin(std::process::Stdio::null())

@@ -44,7 +44,8 @@ fn a_web_tier_converges_stays_in_line_and_comes_back_after_drift() {
     let again = trueup(&fleet, "plan", &site, &[&more[..], &["--json"]].concat()).code(0).json();
     assert_eq!(again["totals"]["in_line"], 3, "{again}");
     for host in again["hosts"].as_array().unwrap() {
-        assert_eq!(host["round_trips"], 2, "facts and probe, and nothing else");
+        assert_eq!(host["round_trips"], 1, "facts and probe together, and nothing else");
+        assert!(host["bytes_sent"].as_u64().unwrap() < 40_000, "{}", host["bytes_sent"]);
     }
     trueup(&fleet, "apply", &site, &more).code(0).says("3 in line");
 

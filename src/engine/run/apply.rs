@@ -3,6 +3,7 @@
 use super::{Event, Judged, Run, compute, nonce, unreachable};
 use crate::engine::carry_out;
 use crate::engine::outcome::{HostReport, HostStatus};
+use crate::engine::timings::Stage;
 use crate::plan::{HostPlan, diff};
 use crate::shell::apply;
 use crate::shell::body::Body;
@@ -10,7 +11,7 @@ use crate::shell::frame::{Frame, FrameSink, Limits, Script};
 use crate::shell::state::StateDir;
 use crate::transport::{Connection, TransportError, body};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 impl Run {
@@ -21,21 +22,16 @@ impl Run {
         judged: Judged,
         events: &mpsc::UnboundedSender<Event>,
     ) -> HostReport {
-        let Judged { mut connection, catalog, plan, round_trips } = judged;
+        let Judged { mut connection, catalog, plan, mut report } = judged;
+        let begun = Instant::now();
         let verify = diff::probe_of(&catalog, plan.changes.iter().filter(|c| c.verifiable).map(|c| c.resource));
         let script = carry_out::script_of(&plan, &self.apply);
         let first_verify = carry_out::first_verify_slot(&plan);
-        let mut report = HostReport {
-            host: plan.host.clone(),
-            status: HostStatus::Applied,
-            plan: None,
-            results: vec![],
-            round_trips,
-        };
         let mut frames = Progress { host: n, plan: &plan, events, frames: vec![] };
         let mut sent = async || -> Result<(), TransportError> {
             for body in script.ahead() {
                 report.round_trips += 1;
+                report.bytes_sent += body.size;
                 self.send_ahead(connection.as_mut(), body, catalog.facts.tools.gzip).await?;
             }
             let nonce = nonce()?;
@@ -47,9 +43,11 @@ impl Run {
                 ..self.limits
             };
             report.round_trips += 1;
+            report.bytes_sent += text.len() as u64;
             connection.run(&Script { nonce, text, limits }, &mut frames).await
         };
         let lost = sent().await.err();
+        report.timings.add(Stage::Apply, begun.elapsed());
         let (steps, seen): (Vec<Frame>, Vec<Frame>) = frames.frames.into_iter().partition(|f| f.slot < first_verify);
         if let Some(status) = carry_out::refused(&steps) {
             report.status = status;

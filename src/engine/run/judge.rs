@@ -3,30 +3,38 @@
 use super::{Event, Judged, Run, compute, nonce, unreachable};
 use crate::catalog::Catalog;
 use crate::catalog::compile::{HostInput, compile};
-use crate::engine::outcome::HostStatus;
+use crate::engine::outcome::{HostReport, HostStatus};
+use crate::engine::timings::Stage;
 use crate::facts::{self, Facts};
 use crate::language::diagnostic::Diagnostics;
 use crate::language::manifest::Play;
-use crate::plan::diff;
+use crate::plan::{HostPlan, diff};
 use crate::shell;
+use crate::shell::facts::FIRST_SLOT;
 use crate::shell::frame::{Frame, Nonce, Script};
+use crate::shell::probe::{BadAnswer, ProbeScript};
 use crate::transport::{Connection, TransportError};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 impl Run {
     pub(super) async fn facts(&self, connection: &mut dyn Connection) -> Result<(Facts, Vec<String>), TransportError> {
         let nonce = nonce()?;
         let text = shell::facts::script(&nonce);
-        let frames = self.ask(connection, (nonce, text)).await?;
-        facts::parse::parse(&frames).map_err(|e| TransportError::Lost { reason: e.to_string() })
+        let mut report = HostReport::new(String::new(), HostStatus::InLine);
+        let frames = self.ask(connection, (nonce, text), &mut report).await?;
+        facts::parse::parse(&frames).map_err(|e| bad(&e))
     }
 
     async fn ask(
         &self,
         connection: &mut dyn Connection,
         script: (Nonce, Vec<u8>),
+        report: &mut HostReport,
     ) -> Result<Vec<Frame>, TransportError> {
+        report.round_trips += 1;
+        report.bytes_sent += script.1.len() as u64;
         let mut frames: Vec<Frame> = vec![];
         let script = Script { nonce: script.0, text: script.1, limits: self.limits };
         connection.run(&script, &mut frames).await?;
@@ -34,40 +42,104 @@ impl Run {
     }
 
     /// Connects, gathers, compiles, probes, plans. Writes nothing on the host.
+    ///
+    /// Where facts of an earlier run are remembered, the probe that they lead to travels with the facts. Its answers
+    /// count only where the fresh facts ask the very same questions; else the host is probed again.
     pub(super) async fn judge(
         self: &Arc<Self>,
         n: usize,
         events: &mpsc::UnboundedSender<Event>,
-    ) -> Result<Judged, HostStatus> {
+    ) -> Result<Judged, HostReport> {
+        let mut report = self.report(n, HostStatus::InLine);
+        match self.judge_into(n, events, &mut report).await {
+            Ok((connection, catalog, plan)) => Ok(Judged { connection, catalog, plan, report }),
+            Err(status) => Err(HostReport { status, ..report }),
+        }
+    }
+
+    async fn judge_into(
+        self: &Arc<Self>,
+        n: usize,
+        events: &mpsc::UnboundedSender<Event>,
+        report: &mut HostReport,
+    ) -> Result<(Box<dyn Connection>, Arc<Catalog>, HostPlan), HostStatus> {
         let _ = events.send(Event::Started { host: n });
-        let mut connection = self.connect.connect(n).await.map_err(|e| unreachable(&e))?;
-        let (facts, notes) = self.facts(connection.as_mut()).await.map_err(|e| unreachable(&e))?;
         let run = self.clone();
-        let compiled = compute(move || run.compile(n, facts)).await;
-        let catalog = compiled.map_err(|found| HostStatus::Invalid {
-            findings: found.iter().map(|d| d.render(&self.project.templates.sources, false)).collect(),
-        })?;
-        let _ = events.send(Event::Probing { host: n, resources: catalog.resources.len() });
-        let mut round_trips = 1;
-        let probe = diff::probe(&catalog);
-        let guards = probe.script.guards().to_vec();
-        let frames = if probe.script.is_empty() {
-            vec![]
-        } else {
-            round_trips += 1;
-            let nonce = nonce().map_err(|e| unreachable(&e))?;
-            let text = probe.script.clone().into_text(&nonce);
-            self.ask(connection.as_mut(), (nonce, text)).await.map_err(|e| unreachable(&e))?
+        let (connection, expected) = tokio::join!(self.connect.connect(n), compute(move || run.expected(n)));
+        let mut connection = connection.map_err(|e| unreachable(&e))?;
+        report.timings.add(Stage::Connect, connection.opening().connect);
+        report.timings.add(Stage::LogIn, connection.opening().log_in);
+
+        let asked = Instant::now();
+        let nonce = nonce().map_err(|e| unreachable(&e))?;
+        let text = match &expected {
+            Some(probe) => shell::facts::script_with(probe, &nonce),
+            None => shell::facts::script(&nonce),
         };
-        let catalog = Arc::new(catalog);
+        let frames = self.ask(connection.as_mut(), (nonce, text), report).await.map_err(|e| unreachable(&e))?;
+        let (gathered, answers): (Vec<Frame>, Vec<Frame>) = frames.into_iter().partition(|f| f.slot >= FIRST_SLOT);
+        let took = asked.elapsed();
+
+        let run = self.clone();
+        let (compiled, compiling) = timed(move || {
+            let (facts, notes) = facts::parse::parse(&gathered).map_err(|e| unreachable(&bad(&e)))?;
+            let catalog = run.compile(n, facts).map_err(|found| run.invalid(&found))?;
+            let probe = diff::probe(&catalog);
+            let as_expected = expected.as_ref() == Some(&probe.script);
+            if !as_expected && probe.script.guards().is_empty() {
+                run.remember(n, &catalog.facts);
+            }
+            Ok((Arc::new(catalog), probe, notes, as_expected))
+        })
+        .await;
+        report.timings.add(Stage::Compile, compiling);
+        let (catalog, probe, notes, as_expected) = match compiled {
+            Ok(compiled) => compiled,
+            Err(status) => return Err(status),
+        };
+        report.timings.add(if as_expected { Stage::Probe } else { Stage::Facts }, took);
+        let _ = events.send(Event::Probing { host: n, resources: catalog.resources.len() });
+
+        let answers = if as_expected || probe.script.is_empty() {
+            answers
+        } else {
+            let asked = Instant::now();
+            let nonce = super::nonce().map_err(|e| unreachable(&e))?;
+            let text = probe.script.clone().into_text(&nonce);
+            let answers = self.ask(connection.as_mut(), (nonce, text), report).await.map_err(|e| unreachable(&e))?;
+            report.timings.add(Stage::Probe, asked.elapsed());
+            answers
+        };
         let shared = catalog.clone();
-        let mut plan = compute(move || {
-            let seen = diff::observe(&shared, &probe, frames, 0);
+        let (mut plan, judging) = timed(move || {
+            let guards = probe.script.guards().to_vec();
+            let seen = diff::observe(&shared, &probe, answers, 0);
             diff::plan(&shared, &seen, guards)
         })
         .await;
+        report.timings.add(Stage::Diff, judging);
         plan.warnings.extend(notes);
-        Ok(Judged { connection, catalog, plan, round_trips })
+        Ok((connection, catalog, plan))
+    }
+
+    /// The probe that remembered facts lead to. None with guards: a foreign command runs only as the fresh facts want.
+    fn expected(&self, n: usize) -> Option<ProbeScript> {
+        let job = self.jobs.get(n)?;
+        let facts = self.remembered.as_ref()?.of(&job.host, &job.reached)?;
+        let probe = diff::probe(&self.compile(n, facts).ok()?).script;
+        (!probe.is_empty() && probe.guards().is_empty()).then_some(probe)
+    }
+
+    fn remember(&self, n: usize, facts: &Facts) {
+        if let (Some(remembered), Some(job)) = (&self.remembered, self.jobs.get(n)) {
+            remembered.keep(&job.host, &job.reached, facts);
+        }
+    }
+
+    fn invalid(&self, found: &Diagnostics) -> HostStatus {
+        HostStatus::Invalid {
+            findings: found.iter().map(|d| d.render(&self.project.templates.sources, false)).collect(),
+        }
     }
 
     fn compile(&self, n: usize, facts: Facts) -> Result<Catalog, Diagnostics> {
@@ -82,4 +154,18 @@ impl Run {
         };
         compile(&self.project, &input, facts, &self.selection)
     }
+}
+
+fn bad(answer: &BadAnswer) -> TransportError {
+    TransportError::Lost { reason: answer.to_string() }
+}
+
+/// Runs what costs CPU, and says how long that took, without the time that it waited for its turn.
+async fn timed<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> (T, Duration) {
+    compute(move || {
+        let begun = Instant::now();
+        let result = work();
+        (result, begun.elapsed())
+    })
+    .await
 }

@@ -15,6 +15,7 @@ use crate::language::project::Project;
 use crate::plan::HostPlan;
 use crate::shell::frame::{Limits, Nonce};
 use crate::shell::state::RunName;
+use crate::store::facts::RememberedFacts;
 use crate::transport::{BoxFuture, Connection, TransportError};
 use minijinja::Value;
 use std::sync::Arc;
@@ -34,6 +35,8 @@ pub struct Job {
     pub group_names: Vec<String>,
     /// Variables, the weakest layer first.
     pub vars: Vec<Mapping>,
+    /// How it is reached, for what is remembered of it: the same name may be another machine elsewhere.
+    pub reached: String,
     /// Numbers of the plays it is in.
     pub plays: Vec<usize>,
 }
@@ -48,6 +51,8 @@ pub struct Run {
     pub forks: usize,
     pub limits: Limits,
     pub apply: ApplyOptions,
+    /// Facts of earlier runs, where there is a place for them.
+    pub remembered: Option<RememberedFacts>,
 }
 
 /// How changes are applied.
@@ -105,7 +110,8 @@ struct Judged {
     connection: Box<dyn Connection>,
     catalog: Arc<Catalog>,
     plan: HostPlan,
-    round_trips: u32,
+    /// What is known of the host so far.
+    report: HostReport,
 }
 
 /// A judged host with its number, until a task takes it.
@@ -183,7 +189,7 @@ impl Run {
                         let keep = mode == Mode::ApplyConfirmed && !judged.plan.changes.is_empty();
                         (report, keep.then_some(judged))
                     }
-                    Err(status) => (run.report(n, status), None),
+                    Err(report) => (report, None),
                 };
                 let _ = events.send(Event::Finished { host: n });
                 result
@@ -282,7 +288,7 @@ impl Run {
 
     fn report(&self, n: usize, status: HostStatus) -> HostReport {
         let host = self.jobs.get(n).map(|j| j.host.clone()).unwrap_or_default();
-        HostReport { host, status, plan: None, results: vec![], round_trips: 0 }
+        HostReport::new(host, status)
     }
 }
 
@@ -296,13 +302,7 @@ fn planned(judged: &Judged) -> HostReport {
     } else {
         HostStatus::Drift
     };
-    HostReport {
-        host: plan.host.clone(),
-        status,
-        plan: Some(plan.clone()),
-        results: vec![],
-        round_trips: judged.round_trips,
-    }
+    HostReport { status, plan: Some(plan.clone()), ..judged.report.clone() }
 }
 
 fn unreachable(error: &TransportError) -> HostStatus {

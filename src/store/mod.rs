@@ -1,0 +1,3 @@
+//! What this machine remembers between runs.
+
+pub mod facts;
