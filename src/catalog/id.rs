@@ -1,9 +1,12 @@
 //! How a resource is named: its type and its title, written `service[nginx]`.
 
+use crate::resources::TYPES;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::borrow::Cow;
 use std::fmt;
+
+const NO_TYPE: &str = "unknown";
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ResourceId {
@@ -14,6 +17,18 @@ pub struct ResourceId {
 impl ResourceId {
     pub fn new(kind: &'static str, title: impl Into<String>) -> Self {
         Self { kind, title: title.into() }
+    }
+
+    /// From the form it is shown in; characters that are escaped there stay so. `None` for a type that there is not.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (kind, title) = text.strip_suffix(']')?.split_once('[')?;
+        let kind = TYPES.iter().map(|t| t.name()).chain([NO_TYPE]).find(|name| *name == kind)?;
+        Some(Self::new(kind, title))
+    }
+
+    /// Stands for a resource that cannot be told.
+    pub fn unknown() -> Self {
+        Self::new(NO_TYPE, "resource")
     }
 }
 
@@ -39,6 +54,13 @@ impl Serialize for ResourceId {
     }
 }
 
+impl<'de> Deserialize<'de> for ResourceId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| D::Error::custom(format!("`{}` is no resource", visible(&text))))
+    }
+}
+
 impl JsonSchema for ResourceId {
     fn schema_name() -> Cow<'static, str> {
         "ResourceId".into()
@@ -46,5 +68,21 @@ impl JsonSchema for ResourceId {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "description": "A resource: `type[title]`" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_read_as_it_is_shown() {
+        for title in ["nginx", "a[b]c", "/etc/x y", "two\\nlines", ""] {
+            let id = ResourceId::new("file", title);
+            assert_eq!(ResourceId::parse(&id.to_string()), Some(id));
+        }
+        for wrong in ["", "file", "file[", "file]x[", "fiel[/x]", "file[/x] "] {
+            assert_eq!(ResourceId::parse(wrong), None, "{wrong}");
+        }
     }
 }

@@ -180,7 +180,7 @@ impl<'a> Linked<'a> {
 }
 
 pub(super) fn cycle_error(cycle: &Cycle, linked: &Linked<'_>) -> Diagnostic {
-    let id = |n: usize| linked.kept.get(n).map_or(ResourceId::new("resource", n.to_string()), |p| p.id.clone());
+    let id = |n: usize| linked.kept.get(n).map_or_else(ResourceId::unknown, |p| p.id.clone());
     let mut edges = cycle.iter().enumerate().map(|(at, (n, edge))| {
         let then = cycle.get((at + 1) % cycle.len()).map_or(*n, |(m, _)| *m);
         (edge.span, format!("{} comes before {}", id(*n), id(then)))

@@ -137,9 +137,7 @@ fn settle(
             Some(Frame { status: NOT_DUE, .. }) => not_due += 1,
             Some(Frame { status: SKIPPED, body, .. }) => {
                 let because = waited_for(body).and_then(|c| plan.changes.get(c)).map(|c| c.id.clone());
-                return ChangeStatus::Skipped {
-                    because: because.unwrap_or_else(|| ResourceId::new("unknown", "change")),
-                };
+                return ChangeStatus::Skipped { because: because.unwrap_or_else(ResourceId::unknown) };
             }
             Some(frame) => {
                 return ChangeStatus::Failed {

@@ -5,10 +5,10 @@ use crate::catalog::id::ResourceId;
 use crate::plan::HostPlan;
 use crate::resources::difference::Property;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a run made of one host.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct HostReport {
     pub host: String,
     #[serde(flatten)]
@@ -16,7 +16,7 @@ pub struct HostReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<HostPlan>,
     /// One for each change of the plan, in its order; empty where nothing was applied.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub results: Vec<ChangeResult>,
     /// Scripts sent and answered after the handshake.
     pub round_trips: u32,
@@ -34,7 +34,7 @@ impl HostReport {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum HostStatus {
     /// Nothing to do.
@@ -55,14 +55,14 @@ pub enum HostStatus {
     NotStarted,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChangeResult {
     pub id: ResourceId,
     #[serde(flatten)]
     pub status: ChangeStatus,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "result", rename_all = "snake_case")]
 pub enum ChangeStatus {
     /// Done, and seen to be in line now where that can be seen.

@@ -44,7 +44,7 @@ pub struct Sources {
 }
 
 /// A place for people: path, 1-based line and 1-based column in characters.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Place {
     pub file: String,
     pub line: usize,

@@ -8,10 +8,10 @@ use crate::language::span::Place;
 use crate::resources::difference::Difference;
 use crate::shell::steps::PlannedStep;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One host's plan. Made by [`diff::plan`] alone, from what a probe saw.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct HostPlan {
     pub host: String,
     /// In the order they are applied in.
@@ -31,7 +31,7 @@ pub struct HostPlan {
 }
 
 /// One resource's change.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     pub id: ResourceId,
     pub name: Option<String>,
@@ -52,14 +52,14 @@ pub struct Change {
     pub verifiable: bool,
 }
 
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Unjudged {
     pub id: ResourceId,
     pub place: Option<Place>,
     pub reason: String,
 }
 
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Blocked {
     pub id: ResourceId,
     pub place: Option<Place>,
