@@ -29,6 +29,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("russh::", &["src/transport/"]),
     ("indicatif::", &["src/report/progress.rs"]),
     ("granit_parser::", &["src/language/yaml.rs"]),
+    ("toml::de::", &["src/language/toml.rs"]),
     ("clap::", &["src/cli/", "src/main.rs"]),
     ("petgraph::", &["src/catalog/graph.rs"]),
 ];

@@ -9,6 +9,8 @@ pub mod node;
 pub mod project;
 pub mod scope;
 pub mod secret;
+pub mod settings;
 pub mod span;
 pub mod template;
+pub mod toml;
 pub mod yaml;

@@ -1,0 +1,143 @@
+//! `trueup.toml`: what holds for a project, whoever runs it.
+
+use super::de::from_node;
+use super::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
+use super::node::Node;
+use super::span::Sources;
+use super::toml;
+use serde::Deserialize;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+/// The file's name.
+pub const FILE: &str = "trueup.toml";
+
+/// All settings, each section as it stands in the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    pub history: History,
+}
+
+/// `[history]`: the record of applies on this machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct History {
+    /// The store. A relative path begins at the settings' own folder, `~/` at the user's home.
+    pub path: Option<PathBuf>,
+    /// Runs that are kept, the newest; without it, all.
+    pub keep: Option<NonZeroU32>,
+    /// Days that a run is kept; without it, for ever.
+    pub keep_days: Option<NonZeroU32>,
+}
+
+/// Reads the settings beside a project's files, or in the nearest folder above; none means the defaults.
+///
+/// # Errors
+/// All that is wrong with them.
+pub fn read(dir: &Path, sources: &mut Sources) -> Result<Settings, Diagnostics> {
+    let Some(path) = find(dir) else { return Ok(Settings::default()) };
+    let mut found = Diagnostics::default();
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) => {
+            found.push(Diagnostic::error("settings cannot be read", None, format!("{}: {error}", path.display())));
+            return Err(found);
+        }
+    };
+    let file = sources.add(&path, text.as_str());
+    let document = toml::parse(&text, file)?;
+    let mut settings = Settings::default();
+    for (name, section) in document.as_map().into_iter().flatten() {
+        match name.value.as_str() {
+            "history" => settings.history = read_section(section, &mut found).unwrap_or_default(),
+            other => {
+                let d = Diagnostic::error("unknown setting", Some(name.span), format!("no section `{other}` here"));
+                found.push(match did_you_mean(other, SECTIONS) {
+                    Some(near) => d.help(format!("did you mean `[{near}]`?")),
+                    None => d.help(format!("there are: {}", SECTIONS.map(|s| format!("[{s}]")).join(", "))),
+                });
+            }
+        }
+    }
+    if found.has_errors() {
+        return Err(found);
+    }
+    let below = path.parent().unwrap_or(Path::new(""));
+    settings.history.path = settings.history.path.map(|p| resolve(&p, below));
+    Ok(settings)
+}
+
+const SECTIONS: [&str; 1] = ["history"];
+
+/// Beside the manifest by the path that the user gave, else above it.
+fn find(dir: &Path) -> Option<PathBuf> {
+    let beside = dir.join(FILE);
+    if beside.is_file() {
+        return Some(beside);
+    }
+    let from = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    let whole = from.canonicalize().ok()?;
+    whole.ancestors().skip(1).map(|a| a.join(FILE)).find(|p| p.is_file())
+}
+
+fn read_section<T: for<'de> Deserialize<'de>>(section: &Node, found: &mut Diagnostics) -> Option<T> {
+    match from_node(section) {
+        Ok(value) => Some(value),
+        Err(mut d) => {
+            if d.summary == "unknown parameter" {
+                d.summary = "unknown setting";
+                d.label = d.label.replacen("parameter", "setting", 1);
+            }
+            found.push(d);
+            None
+        }
+    }
+}
+
+fn resolve(path: &Path, below: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), std::env::var_os("HOME")) {
+        (Ok(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => below.join(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(FILE), text).unwrap();
+        let mut sources = Sources::default();
+        let found = read(dir.path(), &mut sources).expect_err("it is wrong");
+        let texts: Vec<_> = found.iter().map(|d| d.render(&sources, false)).collect();
+        texts.join("\n\n").replace(&dir.path().display().to_string(), "DIR")
+    }
+
+    #[test]
+    fn what_is_unknown_or_wrong_is_refused_at_its_place() {
+        let wrong = [
+            "[histroy]\nkeep = 3\n",
+            "[history]\nkep = 3\n",
+            "[history]\nkeep = 0\n",
+            "[history]\nkeep_days = \"90\"\n",
+            "history = 1\n[other]\n",
+        ];
+        insta::assert_snapshot!(wrong.map(told).join("\n\n"));
+    }
+
+    #[test]
+    fn the_nearest_settings_above_a_manifest_hold() {
+        let dir = tempfile::tempdir().unwrap();
+        let below = dir.path().join("sites/a");
+        std::fs::create_dir_all(&below).unwrap();
+        let read = || read(&below, &mut Sources::default()).unwrap();
+        assert_eq!(read(), Settings::default());
+        std::fs::write(dir.path().join(FILE), "[history]\npath = \"store/h.db\"\nkeep = 100\n").unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        assert_eq!(read().history.path, Some(root.join("store/h.db")));
+        assert_eq!(read().history.keep, NonZeroU32::new(100));
+        std::fs::write(below.join(FILE), "").unwrap();
+        assert_eq!(read(), Settings::default());
+    }
+}
