@@ -14,7 +14,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("catalog", &["facts", "language", "resources", "shell"]),
     ("plan", &["catalog", "language", "resources", "shell"]),
     ("transport", &["language", "shell"]),
-    ("store", &["facts"]),
+    ("store", &["facts", "shell"]),
     ("engine", &["catalog", "facts", "language", "plan", "resources", "shell", "store", "transport"]),
     ("report", &["catalog", "engine", "facts", "language", "plan", "resources"]),
     (
@@ -29,6 +29,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("russh::", &["src/transport/"]),
     ("indicatif::", &["src/report/progress.rs"]),
     ("granit_parser::", &["src/language/yaml.rs"]),
+    ("rusqlite::", &["src/store/history/"]),
     ("toml::de::", &["src/language/toml.rs"]),
     ("clap::", &["src/cli/", "src/main.rs"]),
     ("petgraph::", &["src/catalog/graph.rs"]),

@@ -16,6 +16,7 @@ use crate::resources::TYPES;
 use crate::shell::frame::Limits;
 use crate::shell::state::RunName;
 use crate::store::facts::RememberedFacts;
+use crate::store::utc::Utc;
 use crate::transport::auth::Keys;
 use crate::transport::known_hosts::KnownHosts;
 use crate::transport::ssh::SshOptions;
@@ -24,7 +25,7 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Where the work is written down, and for which hosts.
 #[derive(Clone, Debug, clap::Args)]
@@ -448,39 +449,13 @@ fn cache_dir() -> Option<PathBuf> {
 
 /// Sorts by time: UTC, and four random digits.
 fn run_name() -> Result<RunName, CliError> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map(|d| d.as_secs()).unwrap_or_default();
     let mut random = [0; 2];
     getrandom::fill(&mut random).map_err(|e| CliError::Other(format!("no randomness: {e}")))?;
-    let name = format!("{}-{:02x}{:02x}", utc(now), random[0], random[1]);
+    let name = format!("{}-{:02x}{:02x}", Utc::now().compact(), random[0], random[1]);
     RunName::parse(&name).ok_or_else(|| CliError::Other(format!("{name} is no name for a run")))
-}
-
-/// `20261123T071500Z`. Civil dates from days: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
-fn utc(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let z = days + 719_468;
-    let era = z / 146_097;
-    let day_of_era = z % 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!("{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
 }
 
 fn owner() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{}@{}", local_user().unwrap_or_else(|| "somebody".into()), host.trim())
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn a_runs_name_is_its_time() {
-        assert_eq!(super::utc(0), "19700101T000000Z");
-        assert_eq!(super::utc(1_709_208_000), "20240229T120000Z");
-        assert_eq!(super::utc(1_795_419_300), "20261123T073500Z");
-    }
 }

@@ -15,8 +15,19 @@ use std::fmt;
 
 /// Names one apply: letters, digits, `.`, `_` and `-`, at most 64 of them. Names sort by time, for the oldest
 /// runs are forgotten first.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(try_from = "String")]
 pub struct RunName(String);
+
+impl TryFrom<String> for RunName {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("no name of a run")
+    }
+}
 
 impl RunName {
     /// `None` for what is no such name.

@@ -1,3 +1,5 @@
 //! What this machine remembers between runs.
 
 pub mod facts;
+pub mod history;
+pub mod utc;
