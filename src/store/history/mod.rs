@@ -113,15 +113,14 @@ impl History {
         if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(place)?;
         }
-        // SQLite gives its files beside it the same mode.
+        // SQLite gives its journal beside it the same mode.
         fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).map_err(place)?;
         let mut history = Self::connect(path)?;
-        history.store.pragma_update(None, "journal_mode", "wal")?;
-        // A run that is on record stays there when the machine loses its power.
-        history.store.pragma_update(None, "synchronous", "full")?;
+        // A run that is on record stays there when the machine loses its power. No write-ahead log: transactions are few
+        // and short, the switch to one cannot be waited for, and one file is what can be copied away.
+        history.store.pragma_update(None, "synchronous", "extra")?;
         let transaction = history.begin_writing()?;
-        let (application, _) = header(&transaction)?;
-        if application == 0 {
+        if is_empty(&transaction)? {
             transaction.execute_batch(TABLES)?;
             transaction.execute("INSERT INTO head VALUES (1, 0, ?1)", [&NOTHING[..]])?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
@@ -145,7 +144,7 @@ impl History {
             Ok(_) => {
                 let history = Self::connect(path)?;
                 // Made, and not yet filled by who makes it.
-                Ok((header(&history.store)?.0 != 0).then_some(history))
+                Ok((!is_empty(&history.store)?).then_some(history))
             }
         }
     }
@@ -158,17 +157,15 @@ impl History {
         let store =
             Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         store.busy_timeout(PATIENCE)?;
-        let (application, version) = header(&store).map_err(|error| match error {
+        let (application, version, tables) = header(&store).map_err(|error| match error {
             HistoryError::Store(e) if e.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
                 HistoryError::Foreign(path.to_owned())
             }
             other => other,
         })?;
-        let tables: i64 = store.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        match (application, version) {
-            (0, _) if tables == 0 => Ok(Self { store }),
-            (APPLICATION, ..=VERSION) => Ok(Self { store }),
-            (APPLICATION, _) => Err(HistoryError::Newer(path.to_owned())),
+        match (application, version, tables) {
+            (0, _, 0) | (APPLICATION, ..=VERSION, _) => Ok(Self { store }),
+            (APPLICATION, ..) => Err(HistoryError::Newer(path.to_owned())),
             _ => Err(HistoryError::Foreign(path.to_owned())),
         }
     }
@@ -287,9 +284,15 @@ impl History {
     }
 }
 
-fn header(store: &Connection) -> Result<(i32, i32), HistoryError> {
-    let pragma = |name| store.pragma_query_value(None, name, |row| row.get(0));
-    Ok((pragma("application_id")?, pragma("user_version")?))
+/// Whose store it is, the version of its tables, and how many there are: at one moment, for another may be making it.
+fn header(store: &Connection) -> Result<(i32, i32, i32), HistoryError> {
+    let query = "SELECT (SELECT application_id FROM pragma_application_id()),
+                        (SELECT user_version FROM pragma_user_version()), (SELECT count(*) FROM sqlite_schema)";
+    Ok(store.query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?)
+}
+
+fn is_empty(store: &Connection) -> Result<bool, HistoryError> {
+    Ok(header(store)?.2 == 0)
 }
 
 fn append(transaction: &Transaction<'_>, kind: &str, run: &str, body: &[u8]) -> Result<(), HistoryError> {

@@ -113,9 +113,11 @@ fn the_store_is_for_its_owners_eyes_alone() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&place.path()), 0o600);
     assert_eq!(mode(place.path().parent().unwrap()), 0o700);
-    let history = place.open();
-    assert_eq!(mode(&place.path().with_extension("db-wal")), 0o600);
-    drop(history);
+    let mut history = place.open();
+    let writing = history.begin_writing().unwrap();
+    append(&writing, BEGAN, "a", b"{}").unwrap();
+    assert_eq!(mode(&place.path().with_extension("db-journal")), 0o600);
+    drop(writing);
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o604)).unwrap();
     assert!(matches!(History::open(&place.path()), Err(HistoryError::Open(_))));
     assert!(matches!(History::read(&place.path()), Err(HistoryError::Open(_))));
