@@ -5,6 +5,7 @@ pub mod cli;
 pub mod engine;
 pub mod facts;
 pub mod inventory;
+pub mod journal;
 pub mod language;
 pub mod plan;
 pub mod report;

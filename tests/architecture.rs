@@ -15,7 +15,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("plan", &["catalog", "language", "resources", "shell"]),
     ("transport", &["language", "shell"]),
     ("store", &["facts", "shell"]),
-    ("engine", &["catalog", "facts", "language", "plan", "resources", "shell", "store", "transport"]),
+    ("journal", &["shell"]),
+    ("engine", &["catalog", "facts", "journal", "language", "plan", "resources", "shell", "store", "transport"]),
     ("report", &["catalog", "engine", "facts", "language", "plan", "resources"]),
     (
         "cli",

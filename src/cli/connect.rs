@@ -56,6 +56,12 @@ pub enum Way {
     Local(Option<Become>),
 }
 
+impl Way {
+    pub fn is_remote(&self) -> bool {
+        matches!(self, Self::Ssh(_))
+    }
+}
+
 impl std::fmt::Display for Way {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (place, become_) = match self {
@@ -136,6 +142,7 @@ pub fn way(
         Err(_) => path,
     };
     let mut key_files: Vec<PathBuf> = c.key_file.into_iter().chain(args.private_key.clone()).map(expand).collect();
+    key_files.dedup();
     if key_files.is_empty() {
         let usual = ["id_ed25519", "id_ecdsa", "id_rsa"].iter().map(|n| home.join(".ssh").join(n));
         key_files.extend(usual.filter(|p| p.exists()));

@@ -46,7 +46,8 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     let project = project.map_err(|e| fleet::told(&e.found, &e.sources, output))?;
     let hosts = names.into_iter().map(|n| (n, vec![])).collect();
     let loaded = Loaded { project: Arc::new(project), inventory, hosts };
-    let run = fleet::prepare(loaded, &args.connection, Selection::default(), output)?.into_run()?;
+    let run =
+        fleet::prepare(loaded, &args.connection, Selection::default(), std::path::Path::new(""), output)?.into_run()?;
     let all = run.gather()?;
     let mut code = 0;
     let mut document = serde_json::Map::new();

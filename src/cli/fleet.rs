@@ -1,6 +1,7 @@
 //! What the commands that speak of hosts share: reading the project and the inventory, and how hosts are reached.
 
-use super::connect::{Asked, Ways, ask_passphrase, local_user, way};
+use super::connect::{Asked, Ways, ask_passphrase, way};
+use super::invocation::{cache_dir, owner, run_name};
 use super::{CliError, Output};
 use crate::catalog::compile::{HostInput, Selection, compile};
 use crate::engine::run::{ApplyOptions, Job, Run};
@@ -14,7 +15,6 @@ use crate::language::yaml;
 use crate::report::text;
 use crate::resources::TYPES;
 use crate::shell::frame::Limits;
-use crate::shell::state::RunName;
 use crate::store::facts::RememberedFacts;
 use crate::store::utc::Utc;
 use crate::transport::auth::Keys;
@@ -90,6 +90,13 @@ pub struct ConnectionArgs {
     /// Seconds of silence in the middle of an answer until a host is given up.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub timeout: u64,
+    /// Seconds to wait for a host that another run holds.
+    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    pub lock_timeout: u64,
+    /// Seconds that a host waits for a new connection to confirm a change that could cut you off, before it takes it
+    /// back by itself.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub confirm_timeout: u64,
     /// Seconds that one step of an apply may take.
     #[arg(long, default_value_t = 1800, value_name = "SECONDS")]
     pub step_timeout: u64,
@@ -346,7 +353,7 @@ fn extra_vars(given: &[String], sources: &mut Sources, found: &mut Diagnostics) 
 pub fn load(args: &FleetArgs, output: &Output) -> Result<Prepared, CliError> {
     let loaded = load_project(&args.project, output)?;
     let selection = Selection { tags: args.tags.clone(), skip_tags: args.skip_tags.clone() };
-    prepare(loaded, &args.connection, selection, output)
+    prepare(loaded, &args.connection, selection, &args.project.manifest, output)
 }
 
 /// A run that is ready but for its start.
@@ -374,6 +381,7 @@ pub fn jobs(loaded: &Loaded) -> Vec<Job> {
         vars: loaded.inventory.vars_of(host).into_iter().map(|l| l.vars.clone()).collect(),
         plays: plays.clone(),
         reached: String::new(),
+        remote: false,
     };
     loaded.hosts.iter().map(job).collect()
 }
@@ -383,6 +391,7 @@ pub fn prepare(
     loaded: Loaded,
     args: &ConnectionArgs,
     selection: Selection,
+    source: &Path,
     output: &Output,
 ) -> Result<Prepared, CliError> {
     // Each host takes a descriptor, and a shell's usual limit is 1,024.
@@ -396,6 +405,7 @@ pub fn prepare(
         match way(&loaded, job, args, &asked, &groups) {
             Ok(way) => {
                 job.reached = way.to_string();
+                job.remote = way.is_remote();
                 ways.push(way);
             }
             Err(mut d) => {
@@ -433,29 +443,14 @@ pub fn prepare(
             apply: ApplyOptions {
                 run: run_name()?,
                 owner: owner(),
+                started: Utc::now().0,
+                source: source.display().to_string(),
+                reason: None,
+                lock_wait: Duration::from_secs(args.lock_timeout),
+                confirm_within: Duration::from_secs(args.confirm_timeout.max(5)),
                 step_deadline: Duration::from_secs(args.step_timeout.max(1)),
             },
             remembered: cache_dir().map(|dir| RememberedFacts::new(dir.join("facts"))),
         },
     })
-}
-
-/// The user's folder for what can be lost, as the XDG base directory specification has it.
-fn cache_dir() -> Option<PathBuf> {
-    let named = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
-    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|p| p.is_absolute());
-    Some(named.or_else(|| Some(home?.join(".cache")))?.join("trueup"))
-}
-
-/// Sorts by time: UTC, and four random digits.
-fn run_name() -> Result<RunName, CliError> {
-    let mut random = [0; 2];
-    getrandom::fill(&mut random).map_err(|e| CliError::Other(format!("no randomness: {e}")))?;
-    let name = format!("{}-{:02x}{:02x}", Utc::now().compact(), random[0], random[1]);
-    RunName::parse(&name).ok_or_else(|| CliError::Other(format!("{name} is no name for a run")))
-}
-
-fn owner() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{}@{}", local_user().unwrap_or_else(|| "somebody".into()), host.trim())
 }

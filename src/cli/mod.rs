@@ -9,6 +9,7 @@ mod fleet;
 mod graph;
 mod init;
 mod inventory;
+mod invocation;
 mod plan;
 mod schema;
 mod validate;

@@ -4,16 +4,20 @@ use super::outcome::{ChangeResult, ChangeStatus, HostStatus};
 use super::run::ApplyOptions;
 use crate::catalog::Catalog;
 use crate::catalog::id::ResourceId;
-use crate::plan::diff::{Seen, still_different};
+use crate::journal::undo::{self, How};
+use crate::journal::{self, Record, RecordedChange, RecordedStep};
+use crate::plan::diff::{self, Seen, still_different};
 use crate::plan::{Change, HostPlan};
+use crate::resources::Together;
 use crate::resources::difference::Action;
 use crate::shell::apply::{
-    Act, ApplyChange, ApplyPlan, ApplyStep, LOCKED, LockOwner, NO_STATE, NOT_DUE, SKIPPED, waited_for,
+    Act, ApplyChange, ApplyPlan, ApplyStep, Guard, LOCKED, LockOwner, MOVED, NO_STATE, NOT_DUE, SKIPPED, waited_for,
 };
 use crate::shell::frame::Frame;
-use crate::shell::state::StateDir;
-use crate::shell::steps::{Step, Undo};
-use std::collections::HashMap;
+use crate::shell::probe::ProbeScript;
+use crate::shell::state::RunName;
+use crate::shell::steps::{Attributes, Step, Undo};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 const START: u32 = 0;
@@ -36,14 +40,15 @@ pub fn longest_step(plan: &HostPlan, options: &ApplyOptions) -> Duration {
     own.chain([options.step_deadline]).max().unwrap_or(options.step_deadline)
 }
 
-/// The plan as the maker of scripts takes it.
-pub fn script_of(plan: &HostPlan, options: &ApplyOptions) -> ApplyPlan {
+/// The plan as the maker of scripts takes it. `remote`: whether the operator can be cut off from the host at all.
+pub fn script_of(catalog: &Catalog, plan: &HostPlan, options: &ApplyOptions, remote: bool) -> ApplyPlan {
     let mut steps: Vec<ApplyStep> = plan
         .steps
         .iter()
         .enumerate()
         .map(|(n, step)| ApplyStep {
             only_if_changed: step.only_if_changed.clone(),
+            name: names(plan, &step.serves),
             ..ApplyStep::new(
                 slot(n),
                 Act::Step(step.planned.step.clone()),
@@ -68,15 +73,124 @@ pub fn script_of(plan: &HostPlan, options: &ApplyOptions) -> ApplyPlan {
             step.pays.push(id);
         }
     }
+    let (looks, noted) = looks(catalog, plan);
+    let record = record_of(plan, options, &noted);
     ApplyPlan {
-        run: options.run.clone(),
-        owner: options.owner.clone(),
-        start_slot: START,
         changes: plan.changes.iter().map(|c| ApplyChange { needs: c.needs.clone() }).collect(),
         steps,
-        step_deadline: options.step_deadline,
-        state_dir: StateDir::Usual,
+        lock_wait: options.lock_wait,
+        looks,
+        guard: guard_of(plan, &record, options).filter(|_| remote),
+        record: record.to_bytes(),
+        ..ApplyPlan::new(options.run.clone(), options.owner.clone(), START, options.step_deadline)
     }
+}
+
+/// The changes' ids, for the journal.
+fn names(plan: &HostPlan, serves: &[usize]) -> String {
+    let ids = serves.iter().filter_map(|n| plan.changes.get(*n)).map(|c| c.id.to_string());
+    ids.collect::<Vec<_>>().join(" ")
+}
+
+/// What the host keeps, so that the run can be taken back.
+fn record_of(plan: &HostPlan, options: &ApplyOptions, noted: &BTreeSet<usize>) -> Record {
+    let change = |(n, c): (usize, &Change)| RecordedChange {
+        id: c.id.to_string(),
+        action: c.difference.action.as_str().to_owned(),
+        needs: c.needs.clone(),
+        noted: noted.contains(&n),
+    };
+    let step = |(n, s): (usize, &crate::plan::Step)| {
+        let (path, argv) = match &s.planned.step {
+            // What read something, or ran elsewhere or as somebody else, cannot be run again by its words alone.
+            Step::Run(c) => {
+                let alone = c.stdin.is_none() && c.user.is_none() && c.cwd.is_none() && c.env.is_empty();
+                (None, alone.then(|| c.argv.clone()))
+            }
+            Step::MakeDirectory { path, attributes } => (None, Some(make_directory(path, attributes))),
+            Step::ReplaceFile { path, .. }
+            | Step::SetAttributes { path, .. }
+            | Step::Symlink { path, .. }
+            | Step::Remove { path, .. } => (Some(path.clone()), None),
+        };
+        RecordedStep {
+            slot: slot(n),
+            serves: s.serves.clone(),
+            path,
+            argv,
+            undo: s.planned.undo.clone(),
+            only_if_changed: s.only_if_changed.clone(),
+        }
+    };
+    Record {
+        version: journal::VERSION,
+        run: options.run.clone(),
+        owner: options.owner.clone(),
+        started: options.started,
+        source: options.source.clone(),
+        reason: options.reason.clone(),
+        undoes: None,
+        changes: plan.changes.iter().enumerate().map(change).collect(),
+        steps: plan.steps.iter().enumerate().map(step).collect(),
+    }
+}
+
+fn make_directory(path: &str, attributes: &Attributes) -> Vec<String> {
+    let mode = attributes.mode.map(|m| format!("{m:04o}"));
+    let options = [("-m", mode), ("-o", attributes.owner.clone()), ("-g", attributes.group.clone())];
+    let options = options.into_iter().filter_map(|(o, v)| Some([o.to_owned(), v?])).flatten();
+    ["install", "-d"].map(str::to_owned).into_iter().chain(options).chain(["--".into(), path.to_owned()]).collect()
+}
+
+/// Groups of one type that are asked about at once: a group costs some processes, and is told to have moved as a whole.
+const GROUPS: usize = 40;
+
+/// What is noted of the changes that a probe can tell of, and which those are.
+fn looks(catalog: &Catalog, plan: &HostPlan) -> (Vec<(Vec<usize>, ProbeScript)>, BTreeSet<usize>) {
+    let mut by_type: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
+    for (n, change) in plan.changes.iter().enumerate().filter(|(_, c)| c.verifiable) {
+        if let Some(resource) = catalog.resources.get(change.resource) {
+            by_type.entry(resource.batch).or_default().push((n, change.resource));
+        }
+    }
+    let mut looks: Vec<(Vec<usize>, ProbeScript)> = vec![];
+    for (batch, members) in &by_type {
+        let all = catalog.batches.get(*batch).is_some_and(|b| b.ty().together() == Together::All);
+        let size = if all { members.len() } else { members.len().div_ceil(GROUPS) };
+        for group in members.chunks(size.max(1)) {
+            let probe = diff::probe_of(catalog, group.iter().map(|(_, resource)| *resource));
+            // A guard is a foreign command: it runs while planning, and at no other time.
+            if probe.script.guards().is_empty() {
+                looks.push((group.iter().map(|(n, _)| *n).collect(), probe.script));
+            }
+        }
+    }
+    let noted = looks.iter().flat_map(|(changes, _)| changes.iter().copied()).collect();
+    (looks, noted)
+}
+
+/// How the host takes back what may cut the operator off.
+fn guard_of(plan: &HostPlan, record: &Record, options: &ApplyOptions) -> Option<Guard> {
+    let risky: BTreeSet<usize> =
+        plan.changes.iter().enumerate().filter(|(_, c)| c.commit_confirm).map(|(n, _)| n).collect();
+    let of_risky = |s: &crate::plan::Step| s.serves.iter().any(|n| risky.contains(n));
+    let slots: BTreeSet<u32> =
+        plan.steps.iter().enumerate().filter(|(_, s)| of_risky(s)).map(|(n, _)| slot(n)).collect();
+    let how = How {
+        run: revert_name(&options.run)?,
+        owner: format!("commit-confirm for {}", options.owner),
+        now: options.started,
+        reason: None,
+        force: true,
+        step_deadline: options.step_deadline,
+    };
+    let undo = Box::new(undo::of(record, &risky, &how).plan);
+    (!slots.is_empty()).then_some(Guard { slots, within: options.confirm_within, undo })
+}
+
+/// The run by which a host takes a run back.
+pub fn revert_name(run: &RunName) -> Option<RunName> {
+    RunName::parse(&format!("{run}-revert"))
 }
 
 /// What the step in this slot does, for people.
@@ -110,12 +224,17 @@ pub fn refused(frames: &[Frame]) -> Option<HostStatus> {
 }
 
 /// What came of each change, as its steps tell.
-pub fn results(plan: &HostPlan, frames: &[Frame]) -> Vec<ChangeResult> {
+///
+/// `died`: the run will not send what is missing.
+pub fn results(plan: &HostPlan, frames: &[Frame], died: bool) -> Vec<ChangeResult> {
     let by_slot: HashMap<u32, &Frame> = frames.iter().map(|f| (f.slot, f)).collect();
     let mut results: Vec<ChangeResult> = vec![];
     // Needs have lower numbers, so what a change waits for is settled before it.
     for (number, change) in plan.changes.iter().enumerate() {
-        let status = settle(plan, number, change, &by_slot, &results);
+        let status = match settle(plan, number, change, &by_slot, &results) {
+            ChangeStatus::Unsettled if died => ChangeStatus::Died,
+            status => status,
+        };
         results.push(ChangeResult { id: change.id.clone(), status });
     }
     results
@@ -135,6 +254,7 @@ fn settle(
             None => return ChangeStatus::Unsettled,
             Some(Frame { status: 0, .. }) => ran += 1,
             Some(Frame { status: NOT_DUE, .. }) => not_due += 1,
+            Some(Frame { status: MOVED, .. }) => return ChangeStatus::Moved,
             Some(Frame { status: SKIPPED, body, .. }) => {
                 let because = waited_for(body).and_then(|c| plan.changes.get(c)).map(|c| c.id.clone());
                 return ChangeStatus::Skipped { because: because.unwrap_or_else(ResourceId::unknown) };
@@ -158,6 +278,15 @@ fn settle(
         }
     }
     ChangeStatus::Applied
+}
+
+/// What the host has taken back by itself was applied before.
+pub fn taken_back(plan: &HostPlan, results: &mut [ChangeResult]) {
+    for (_, result) in plan.changes.iter().zip(results).filter(|(c, _)| c.commit_confirm) {
+        if matches!(result.status, ChangeStatus::Applied | ChangeStatus::Unsettled | ChangeStatus::Died) {
+            result.status = ChangeStatus::TakenBack;
+        }
+    }
 }
 
 /// Takes back "applied" from what a second look finds not to be in line.

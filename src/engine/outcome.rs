@@ -49,6 +49,8 @@ pub enum HostStatus {
     Invalid { findings: Vec<String> },
     /// The host could not be spoken with, or the connection was lost.
     Unreachable { reason: String, help: Option<String> },
+    /// A change kept new connections out, so that the host has taken it back by itself.
+    CutOff { reason: String },
     /// Another run holds the host.
     Locked { by: String },
     /// It was never started, because the run was stopped.
@@ -77,6 +79,12 @@ pub enum ChangeStatus {
     NotNeeded,
     /// The connection was lost before its result came.
     Unsettled,
+    /// The run was killed on the host before this was done.
+    Died,
+    /// Done, and taken back by the host, because no new connection has confirmed it.
+    TakenBack,
+    /// Left as it is, because something else has touched it since.
+    Moved,
 }
 
 impl ChangeStatus {
@@ -106,7 +114,7 @@ impl Totals {
                 HostStatus::InLine => &mut t.in_line,
                 HostStatus::Drift => &mut t.drift,
                 HostStatus::Applied => &mut t.applied,
-                HostStatus::Failed | HostStatus::Locked { .. } => &mut t.failed,
+                HostStatus::Failed | HostStatus::CutOff { .. } | HostStatus::Locked { .. } => &mut t.failed,
                 HostStatus::Invalid { .. } => &mut t.invalid,
                 HostStatus::Unreachable { .. } => &mut t.unreachable,
                 HostStatus::NotStarted => &mut t.not_started,

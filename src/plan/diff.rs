@@ -201,6 +201,7 @@ impl Draft {
             return;
         };
         let number = self.plan.changes.len();
+        let commit_confirm = observed.cuts_off(resource.index, &difference);
         self.ahead.push((resource.id.clone(), resource.key.clone(), difference.clone()));
         self.plan.changes.push(Change {
             id: resource.id.clone(),
@@ -211,6 +212,7 @@ impl Draft {
             needs: needs.into_iter().collect(),
             refreshed_by: if is_owed { vec![] } else { refreshed_by },
             irreversible: vec![],
+            commit_confirm,
             resource: n,
             verifiable: observed.is_verifiable(resource.index),
         });

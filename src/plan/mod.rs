@@ -44,6 +44,9 @@ pub struct Change {
     pub refreshed_by: Vec<usize>,
     /// Steps of it that cannot be taken back, and why.
     pub irreversible: Vec<String>,
+    /// Whether it could keep the operator from coming back, and so is taken back by the host itself unless a new
+    /// connection confirms it.
+    pub commit_confirm: bool,
     /// Its number in the catalog.
     #[serde(skip)]
     pub resource: usize,

@@ -132,6 +132,10 @@ fn body(plan: &HostPlan, change: &Change, options: &Options) -> String {
     for warning in &difference.warnings {
         let _ = writeln!(out, "    {}", style.yellow(&format!("! {}", clean(warning))));
     }
+    if change.commit_confirm {
+        let text = "! could cut you off: the host takes it back by itself unless a new connection confirms it";
+        let _ = writeln!(out, "    {}", style.yellow(text));
+    }
     for why in &change.irreversible {
         let _ = writeln!(out, "    {}", style.yellow(&format!("! cannot be undone: {}", clean(why))));
     }
@@ -315,6 +319,18 @@ fn failure(status: &ChangeStatus, style: Style) -> Option<(String, String)> {
             body.push_str("        the connection was lost before its result came; plan again to see\n");
             style.red("unsettled")
         }
+        ChangeStatus::Died => {
+            body.push_str("        the run was killed on the host before this was done; apply again\n");
+            style.red("cut short")
+        }
+        ChangeStatus::TakenBack => {
+            body.push_str("        the host has taken it back by itself\n");
+            style.red("not confirmed")
+        }
+        ChangeStatus::Moved => {
+            body.push_str("        something else has touched it since; it was left as it is\n");
+            style.yellow("left alone")
+        }
     };
     Some((head, body))
 }
@@ -348,6 +364,13 @@ fn status(report: &HostReport, style: Style) -> String {
         HostStatus::Unreachable { .. } => {
             let done = report.results.iter().filter(|r| r.status == ChangeStatus::Applied).count();
             style.red(&format!("lost after {}", count(done, "applied change")))
+        }
+        HostStatus::CutOff { .. } => {
+            let done = report.results.iter().filter(|r| r.status == ChangeStatus::Applied).count();
+            style.red(&format!(
+                "kept new connections out, so that the host has taken it back; {} stay",
+                count(done, "other change")
+            ))
         }
         HostStatus::Locked { .. } => style.red("locked, nothing was done"),
         HostStatus::NotStarted => style.yellow("not started"),

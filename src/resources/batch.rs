@@ -64,6 +64,7 @@ pub trait Observed: Send + Sync {
     fn apply(&self, due: &[(usize, &Difference)], facts: &Facts, steps: &mut Steps);
     /// Whether a probe can tell, once it is applied, that it is in line.
     fn is_verifiable(&self, i: usize) -> bool;
+    fn cuts_off(&self, i: usize, difference: &Difference) -> bool;
     fn refresh(&self, i: usize, changed: Option<&Difference>, facts: &Facts, steps: &mut Steps);
 }
 
@@ -231,6 +232,10 @@ impl<T: ResourceType> Observed for Seen<'_, T> {
 
     fn is_verifiable(&self, i: usize) -> bool {
         self.asked.wants.get(i).is_none_or(|want| self.asked.ty.is_verifiable(want))
+    }
+
+    fn cuts_off(&self, i: usize, difference: &Difference) -> bool {
+        self.asked.wants.get(i).is_some_and(|want| self.asked.ty.cuts_off(want, difference))
     }
 
     fn refresh(&self, i: usize, changed: Option<&Difference>, facts: &Facts, steps: &mut Steps) {

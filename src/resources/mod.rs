@@ -9,6 +9,7 @@ pub mod exec;
 pub mod file;
 pub mod firewall;
 pub mod group;
+pub mod lifeline;
 pub mod package;
 pub mod service;
 pub mod symlink;
@@ -189,6 +190,13 @@ pub trait ResourceType: Sync + 'static {
     /// Whether a probe can tell, once it is applied, that it is in line. What runs anew each time cannot be.
     fn is_verifiable(&self, _want: &Want<Self::Params>) -> bool {
         true
+    }
+
+    /// Whether this change, or a refresh, may keep the operator from coming back: a firewall, sshd, keys, sudo, the
+    /// network. Such a change is taken back by the host itself unless a new connection confirms it. Said too often it
+    /// costs a connection, said too seldom a drive to the data centre.
+    fn cuts_off(&self, _want: &Want<Self::Params>, _difference: &Difference) -> bool {
+        false
     }
 
     /// The steps of a refresh. `changed`: the resource itself is changed in the same run, just before.

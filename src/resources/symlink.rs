@@ -158,6 +158,10 @@ impl ResourceType for Symlink {
         Ok(difference.unless_empty())
     }
 
+    fn cuts_off(&self, want: &Want<Params>, _: &Difference) -> bool {
+        super::lifeline::path(want.title())
+    }
+
     fn predict(&self, want: &Want<Params>, seen: &Observed) -> Observed {
         let at = match want.params.state {
             Presence::Absent => FileState::Absent,

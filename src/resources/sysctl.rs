@@ -97,6 +97,10 @@ impl ResourceType for Sysctl {
         Ok(difference.unless_empty())
     }
 
+    fn cuts_off(&self, want: &Want<Params>, _: &Difference) -> bool {
+        super::lifeline::sysctl(want.title())
+    }
+
     fn predict(&self, want: &Want<Params>, _: &Observed) -> Observed {
         let stat = files::FileStat {
             kind: files::FileKind::Regular,

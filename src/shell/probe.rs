@@ -198,6 +198,11 @@ impl ProbeScript {
         out
     }
 
+    /// The questions alone, without anything that differs from one script to the next.
+    pub(super) fn unframed(&self) -> String {
+        self.asks.iter().map(|ask| format!("{{\n:\n{ask}}}\n")).collect()
+    }
+
     /// The whole script.
     pub fn into_text(self, nonce: &Nonce) -> Vec<u8> {
         super::script(nonce, &self.frames(0))

@@ -4,7 +4,13 @@
 //! lock               a symlink whose target names the owner: pid, its start time, boot id, run, who
 //! owed/SHA256        a refresh that is owed: the resource's id and a line break
 //! incoming/SHA256    contents that came ahead of the script that places them
-//! runs/RUN/journal   `begin SLOT`, `done SLOT STATUS`, `left SLOT` a line, and `end`
+//! runs/RUN/record    what the run was to do, and how each step is taken back, as JSON
+//! runs/RUN/journal   a line each: `begin SLOT RESOURCES`, `done SLOT STATUS`, `left SLOT CHANGE` where that has failed,
+//!                    `idle SLOT` where nothing made it due, `moved SLOT`, and at last `end`
+//! runs/RUN/looks     functions that ask about each change again; `seen`: `CHANGE SHA256` of what they told at the end
+//! runs/RUN/worker    the process that runs it: its pid and its start time
+//! runs/RUN/revert    takes the run back where nobody confirms it; `armed`: the process that waits to do so, where
+//!                    systemd does not; `decided`: made first by who confirms or by who takes back
 //! runs/RUN/out/SLOT  the end of what a step said
 //! runs/RUN/kept/SLOT what was there before a step; `SLOT.absent` where nothing was, `SLOT.attributes` (`uid gid mode`
 //!                    a line) with `SLOT.names` (NUL after each) where only attributes were changed

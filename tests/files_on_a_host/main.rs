@@ -53,13 +53,10 @@ impl Host {
         let count = acts.len();
         let steps = acts.into_iter().enumerate().map(|(n, (slot, act, keep))| ApplyStep::new(slot, act, vec![n], keep));
         let plan = ApplyPlan {
-            run: RunName::parse(run).unwrap(),
-            owner: "a test".into(),
-            start_slot: 9999,
             changes: vec![ApplyChange::default(); count],
             steps: steps.collect(),
-            step_deadline: Duration::from_secs(20),
             state_dir: StateDir::At(format!("{}/state", self.dir.path().display())),
+            ..ApplyPlan::new(RunName::parse(run).unwrap(), "a test", 9999, Duration::from_secs(20))
         };
         for frame in self.sh(&script(&plan, &ProbeScript::default(), 10_000, &nonce())) {
             assert_eq!((frame.status, String::from_utf8_lossy(&frame.body)), (0, "".into()), "slot {}", frame.slot);

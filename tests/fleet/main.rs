@@ -4,6 +4,7 @@ mod busybox;
 mod connections;
 mod examples;
 mod host;
+mod lockout;
 mod packages;
 mod smoke;
 mod snapshot;

@@ -27,7 +27,7 @@ impl Run {
         facts::parse::parse(&frames).map_err(|e| bad(&e))
     }
 
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         connection: &mut dyn Connection,
         script: (Nonce, Vec<u8>),

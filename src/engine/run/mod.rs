@@ -3,6 +3,7 @@
 //! The one asynchronous place beside the transports. What costs CPU (compiling, judging) runs on rayon's threads.
 
 mod apply;
+mod confirm;
 mod judge;
 
 use super::outcome::{HostReport, HostStatus};
@@ -39,6 +40,8 @@ pub struct Job {
     pub reached: String,
     /// Numbers of the plays it is in.
     pub plays: Vec<usize>,
+    /// Whether there is a network between: only then can the operator be cut off.
+    pub remote: bool,
 }
 
 /// What a run works from.
@@ -60,8 +63,17 @@ pub struct Run {
 pub struct ApplyOptions {
     /// Names this run on the hosts.
     pub run: RunName,
-    /// Who runs it, for the lock on a host.
+    /// Who runs it, for the lock on a host and its journal.
     pub owner: String,
+    /// Seconds since 1970.
+    pub started: u64,
+    /// What is applied, for the journal: the manifest's path.
+    pub source: String,
+    pub reason: Option<String>,
+    /// How long to wait for a host that another run holds.
+    pub lock_wait: Duration,
+    /// How long a host waits for a new connection to confirm a change that may cut the operator off.
+    pub confirm_within: Duration,
     /// One step may take this long, where its type does not say otherwise.
     pub step_deadline: Duration,
 }

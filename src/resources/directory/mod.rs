@@ -247,6 +247,10 @@ impl ResourceType for Directory {
         Ok(difference.unless_empty())
     }
 
+    fn cuts_off(&self, want: &Want<Params>, _: &Difference) -> bool {
+        crate::resources::lifeline::path(want.title())
+    }
+
     fn predict(&self, want: &Want<Params>, seen: &Observed) -> Observed {
         let (at, below) = match (want.params.state, &seen.at) {
             (Presence::Absent, _) => (FileState::Absent, vec![]),

@@ -377,6 +377,10 @@ impl ResourceType for Firewall {
         Ok(Some(d))
     }
 
+    fn cuts_off(&self, _: &Want<Params>, _: &Difference) -> bool {
+        true
+    }
+
     fn predict(&self, want: &Want<Params>, seen: &Observed) -> Observed {
         let lines = if want.params.state == Presence::Absent { vec![] } else { rules::lines_of(want) };
         let table = seen.table.as_ref().map(|t| Table {

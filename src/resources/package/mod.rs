@@ -201,6 +201,10 @@ impl ResourceType for Package {
         Ok(Some(difference))
     }
 
+    fn cuts_off(&self, want: &Want<Params>, difference: &Difference) -> bool {
+        difference.action == Action::Remove && crate::resources::lifeline::package(want.title())
+    }
+
     fn predict(&self, want: &Want<Params>, seen: &Observed) -> Observed {
         let version = match want.params.state {
             State::Absent => None,

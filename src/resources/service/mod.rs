@@ -238,6 +238,10 @@ impl ResourceType for Service {
         Ok(difference.unless_empty())
     }
 
+    fn cuts_off(&self, want: &Want<Params>, _: &Difference) -> bool {
+        crate::resources::lifeline::service(want.title())
+    }
+
     fn predict(&self, want: &Want<Params>, seen: &Observed) -> Observed {
         let p = &want.params;
         let mut unit = match seen {

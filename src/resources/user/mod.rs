@@ -247,6 +247,11 @@ impl ResourceType for User {
         }
     }
 
+    /// Who is new lets nobody in so far.
+    fn cuts_off(&self, _: &Want<Params>, difference: &Difference) -> bool {
+        difference.action != Action::Create
+    }
+
     fn predict(&self, want: &Want<Params>, seen: &Observed) -> Observed {
         let after = match want.params.state {
             Presence::Absent => Seen::Absent,

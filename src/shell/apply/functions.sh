@@ -1,4 +1,6 @@
 # Gates and frames. `x3` holds, once the change 3 has failed or was left out, the change that was the cause.
+# Arguments: slot, changes served, those needed, those that make a refresh due, a step of an earlier run that must have
+# begun (`RUN SLOT`), a change of the surveyed run that nothing else may have touched since, and a name for people.
 gate() {
   b "$1"
   for i in $2; do
@@ -12,23 +14,46 @@ gate() {
   if [ -n "$4" ]; then
     any=
     for i in $4; do eval "v=\${x$i-}"; if [ -z "$v" ]; then any=1; fi; done
-    if [ -z "$any" ]; then e "$1" 253; return 1; fi
+    if [ -z "$any" ]; then idle "$1"; return 1; fi
   fi
-  printf 'begin %s\n' "$1" >>"$r/journal"
+  if [ -n "$5" ] && ! grep -q "^begin ${5#* } " "$s/runs/${5%% *}/journal" 2>/dev/null; then idle "$1"; return 1; fi
+  if [ -n "$6" ] && eval "[ -n \"\${m$6-}\" ]"; then
+    for i in $2; do eval "x$i=$i"; done
+    printf 'moved %s\n' "$1" >>"$r/journal"
+    e "$1" 250
+    return 1
+  fi
+  printf 'begin %s %s\n' "$1" "$7" >>"$r/journal"
   o=$r/out/$1
   : >"$o"
   new=
 }
 leave() {
   for i in $2; do eval "x$i=\${x$i:-$3}"; done
-  printf 'left %s\n' "$1" >>"$r/journal"
+  printf 'left %s %s\n' "$1" "$3" >>"$r/journal"
   printf %s "$3"
   e "$1" 254
+}
+idle() {
+  printf 'idle %s\n' "$1" >>"$r/journal"
+  e "$1" 253
+}
+# What is kept and what is begun is on the disk before anything is done: a host may lose its power right after.
+write_ahead() {
+  set -- "$r/kept/$1"*
+  if [ ! -e "$1" ]; then
+    sync -- "$r/journal" 2>/dev/null
+  elif [ -d "$1" ] && [ ! -L "$1" ]; then
+    sync -f -- "$r/journal" 2>/dev/null || sync
+  else
+    sync -- "$r/journal" "$@" 2>/dev/null
+  fi
+  return 0
 }
 fin() {
   f=$2
   case $f in
-    253 | 254) printf 'exit status %s\n' "$f" >>"$o"; f=1 ;;
+    250 | 253 | 254) printf 'exit status %s\n' "$f" >>"$o"; f=1 ;;
     124) printf 'stopped after %s s, its deadline\n' "$4" >>"$o" ;;
   esac
   printf 'done %s %s\n' "$1" "$f" >>"$r/journal"
@@ -66,11 +91,19 @@ lock() {
   me=$(exec sh -c 'echo "$PPID"')
   { read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null || boot=-
   mine="$me $(birth "$me") $boot $1"
-  for i in 1 2 3; do
+  patience=$2
+  i=0
+  while [ $i -lt 3 ]; do
     held=
     if why=$(ln -s "$mine" "$s/lock" 2>&1); then return 0; fi
-    held=$(readlink "$s/lock") || continue
-    if alive "$held"; then return 1; fi
+    held=$(readlink "$s/lock") || { i=$((i + 1)); continue; }
+    if alive "$held"; then
+      if [ $patience -le 0 ]; then return 1; fi
+      patience=$((patience - 1))
+      sleep 1
+      continue
+    fi
+    i=$((i + 1))
     # Of several that find it dead at once, the last to rename has it; each looks again once all have.
     ln -s "$mine" "$s/lock.$me" && mv -fT "$s/lock.$me" "$s/lock" && sleep 1
     held=$(readlink "$s/lock") || continue
@@ -100,6 +133,43 @@ tidy() {
   if [ -n "${watcher-}" ]; then kill "$watcher" 2>/dev/null; fi
   find "$r/out" -type f -size 0 -exec rm -f {} + -o -type f -size +128 -exec sh -c "$shrink" sh {} + 2>/dev/null
   unlock
+}
+
+# What changes left behind, as the questions that were asked about them see it: `note GROUP CHANGES`.
+note() {
+  sum=$(look "$1" | sha256sum) || return
+  for n in $2; do
+    eval "v=\${x$n-}"
+    if [ -z "$v" ]; then printf '%s %s %s\n' "$n" "$1" "${sum%% *}" >>"$r/seen"; fi
+  done
+}
+look() {
+  ( . "$r/looks" && "look_$1" ) 2>/dev/null </dev/null
+}
+# The changes of a run that something else has touched since, before any of them is taken back: `m3` for the change 3.
+survey() {
+  r=$s/runs/$1
+  while read -r n g sum; do
+    case $n$g in *[!0-9]*) continue ;; esac
+    eval "got=\${g$g-}"
+    if [ -z "$got" ]; then got=$(look "$g" | sha256sum); got=${got%% *}; eval "g$g=\$got"; fi
+    if [ "$got" != "$sum" ]; then eval "m$n=1"; echo "$n"; fi
+  done 2>/dev/null <"$r/seen"
+}
+
+# A change that may cut the operator off is taken back by the host itself, unless it is confirmed in time.
+arm() {
+  disarm "${r##*/}"
+  if [ "$(id -u)" = 0 ] && [ -d /run/systemd/system ] && systemd-run --quiet --collect --unit="trueup-revert-${r##*/}" \
+    --on-active="$1" --timer-property=AccuracySec=500ms /bin/sh "$r/revert" 2>/dev/null; then return 0; fi
+  if command -v setsid >/dev/null; then alone=setsid; else alone=; fi
+  $alone sh -c 'trap "" HUP INT TERM; sleep "$1"; exec sh "$2"' sh "$1" "$r/revert" >/dev/null 2>&1 </dev/null &
+  printf '%s %s\n' $! "$(birth $!)" >"$r/armed"
+}
+disarm() {
+  if [ -d /run/systemd/system ]; then systemctl stop "trueup-revert-$1.timer" 2>/dev/null; fi
+  if read -r p born <"$s/runs/$1/armed" && [ "$(birth "$p")" = "$born" ]; then kill -9 "$p"; fi 2>/dev/null
+  return 0
 }
 
 # Copies of what was there.

@@ -5,9 +5,13 @@
 //! Each step is one frame, begun when the step begins. At the end the same script probes once more, so that
 //! applying and verifying cost one round trip.
 
+pub mod collect;
+pub mod guard;
 mod step;
 #[cfg(test)]
 mod tests;
+
+pub use guard::Guard;
 
 use super::body::{Body, Bytes};
 use super::frame::Nonce;
@@ -15,6 +19,7 @@ use super::probe::ProbeScript;
 use super::quote::word;
 use super::state::{RunName, StateDir};
 use super::steps::Step;
+use crate::catalog::id::visible;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -26,6 +31,8 @@ pub const SKIPPED: u8 = 254;
 pub const NOT_DUE: u8 = 253;
 /// The status of a step that was stopped at its deadline, where the host can tell.
 pub const TIMED_OUT: u8 = 124;
+/// The status of a step that takes back what something else has touched since. Nothing was run.
+pub const MOVED: u8 = 250;
 /// The status of the start frame where another apply holds the lock; the body is read by [`LockOwner::parse`].
 /// Nothing was run.
 pub const LOCKED: u8 = 252;
@@ -51,6 +58,36 @@ pub struct ApplyPlan {
     /// For a program that has no deadline of its own.
     pub step_deadline: Duration,
     pub state_dir: StateDir,
+    /// How long to wait for a lock that another run holds.
+    pub lock_wait: Duration,
+    /// What the host keeps beside the journal, so that the run can be taken back; as [`crate::journal`] writes it.
+    pub record: Vec<u8>,
+    /// What is noted of changes once they are applied: the answers to these questions, as a digest.
+    pub looks: Vec<(Vec<usize>, ProbeScript)>,
+    /// The earlier run that this one takes back, of which it is asked first what something else has touched since.
+    pub survey: Option<RunName>,
+    /// Where some steps may cut the operator off.
+    pub guard: Option<Guard>,
+}
+
+impl ApplyPlan {
+    /// Without steps.
+    pub fn new(run: RunName, owner: impl Into<String>, start_slot: u32, step_deadline: Duration) -> Self {
+        Self {
+            run,
+            owner: owner.into(),
+            start_slot,
+            changes: vec![],
+            steps: vec![],
+            step_deadline,
+            state_dir: StateDir::Usual,
+            lock_wait: Duration::ZERO,
+            record: vec![],
+            looks: vec![],
+            survey: None,
+            guard: None,
+        }
+    }
 }
 
 /// A change, by its index in [`ApplyPlan::changes`].
@@ -77,12 +114,29 @@ pub struct ApplyStep {
     pub owes: Vec<String>,
     /// Ids of resources whose owed refresh is paid once this step is done.
     pub pays: Vec<String>,
+    /// It runs only where that step of an earlier run has begun.
+    pub only_if_begun: Option<(RunName, u32)>,
+    /// It runs only where that change of the surveyed run still is as the run left it; else its status is [`MOVED`].
+    pub unless_moved: Option<usize>,
+    /// Its place in the journal, for people: the resources it serves.
+    pub name: String,
 }
 
 impl ApplyStep {
     /// A step that is neither a refresh nor owes one.
     pub fn new(slot: u32, act: Act, serves: Vec<usize>, keep: bool) -> Self {
-        Self { slot, act, serves, only_if_changed: vec![], keep, owes: vec![], pays: vec![] }
+        Self {
+            slot,
+            act,
+            serves,
+            only_if_changed: vec![],
+            keep,
+            owes: vec![],
+            pays: vec![],
+            only_if_begun: None,
+            unless_moved: None,
+            name: String::new(),
+        }
     }
 }
 
@@ -145,31 +199,56 @@ pub fn script(plan: &ApplyPlan, verify: &ProbeScript, first_verify_slot: u32, no
     // it runs; PIPE is caught, which programs do not inherit.
     let mut out = format!("(\n{}trap '' HUP\ntrap : PIPE\n", functions());
     out.push_str(&plan.state_dir.locate());
+    body_of(&mut out, plan, verify, first_verify_slot);
+    out.push_str("exit 0\n)\n");
+    super::script(nonce, &out)
+}
+
+fn body_of(out: &mut String, plan: &ApplyPlan, verify: &ProbeScript, first_verify_slot: u32) {
     let (run, start) = (plan.run.as_str(), plan.start_slot);
+    let survey = plan.survey.as_ref().map_or(String::new(), |of| format!("survey {of} >/dev/null\n"));
+    let revert = plan.guard.as_ref().map(|g| g.revert(plan)).unwrap_or_default();
     let owner: String = plan.owner.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
     let _ = write!(
         out,
         "b {start}\nif ! why=$(prepare {run} 2>&1); then printf %s \"$why\"; e {start} {NO_STATE}; exit 0; fi\n\
-         if ! lock {}; then\n\
+         if ! lock {} {}; then\n\
          if [ -n \"$held\" ]; then printf %s \"$held\"; e {start} {LOCKED}; else printf %s \"$why\"; e {start} {NO_STATE}; fi\n\
          exit 0\nfi\n\
-         r=$s/runs/{run}\ntrap tidy EXIT\ntrap 'exit 143' INT TERM\n",
-        word(&format!("{run} {owner}"))
+         {survey}r=$s/runs/{run}\ntrap tidy EXIT\ntrap 'exit 143' INT TERM\n",
+        word(&format!("{run} {owner}")),
+        plan.lock_wait.as_secs()
     );
+    for (name, text) in [("record", &plan.record), ("looks", &looks(&plan.looks)), ("revert", &revert)] {
+        if !text.is_empty() {
+            let _ = writeln!(out, "{{ {}; }} >\"$r/{name}\"", step::prints(text));
+        }
+    }
+    out.push_str("printf '%s %s\\n' \"$me\" \"$(birth \"$me\")\" >\"$r/worker\"\n");
     if plan.steps.iter().any(|s| matches!(s.act, Act::Step(Step::Run(_) | Step::ReplaceFile { .. }))) {
         out.push_str("deadlines\nwatch >/dev/null 2>&1 &\nwatcher=$!\n");
     }
     let _ = writeln!(out, "e {start} 0");
     let with_steps = plan.steps.iter().flat_map(|s| s.serves.iter().copied()).collect();
     for step in &plan.steps {
-        one(&mut out, plan, step, &with_steps);
+        one(out, plan, step, &with_steps);
+    }
+    for (group, (changes, _)) in plan.looks.iter().enumerate() {
+        let changes: Vec<_> = changes.iter().map(ToString::to_string).collect();
+        let _ = writeln!(out, "note {group} '{}'", changes.join(" "));
     }
     for digest in plan.ahead().iter().map(|b| b.digest.as_str()) {
         let _ = writeln!(out, "rm -f \"$s/incoming/{digest}\"");
     }
     out.push_str(&verify.frames(first_verify_slot));
-    out.push_str("printf 'end\\n' >>\"$r/journal\"\nexit 0\n)\n");
-    super::script(nonce, &out)
+    out.push_str("printf 'end\\n' >>\"$r/journal\"\n");
+}
+
+/// A function for each group, without the frames: what it prints does not differ between runs.
+fn looks(looks: &[(Vec<usize>, ProbeScript)]) -> Vec<u8> {
+    let looks = looks.iter().enumerate();
+    let functions = looks.map(|(group, (_, probe))| format!("look_{group}() {{\n{}}}\n", probe.unframed()));
+    functions.collect::<String>().into_bytes()
 }
 
 /// How contents travel ahead of a script.
@@ -196,7 +275,7 @@ pub fn receive(body: &Body, encoding: Encoding, state_dir: &StateDir, slot: u32,
 }
 
 /// Without the comments, which are for who reads the source.
-fn functions() -> String {
+pub(super) fn functions() -> String {
     FUNCTIONS.lines().filter(|l| !l.trim_start().starts_with('#') && !l.is_empty()).map(|l| format!("{l}\n")).collect()
 }
 
@@ -206,15 +285,21 @@ fn one(out: &mut String, plan: &ApplyPlan, step: &ApplyStep, with_steps: &BTreeS
     let serves = list(&mut step.serves.iter().copied());
     let needs = list(&mut plan.needs(&step.serves, with_steps).into_iter());
     let changed = list(&mut step.only_if_changed.iter().copied());
-    let name = |id: &String| super::body::Digest::of(id.as_bytes()).as_str().to_owned();
-    let _ = write!(out, "if gate {slot} '{serves}' '{needs}' '{changed}'; then\n{{ ");
+    let owed = |id: &String| super::body::Digest::of(id.as_bytes()).as_str().to_owned();
+    let begun = step.only_if_begun.as_ref().map_or(String::new(), |(run, slot)| format!("{run} {slot}"));
+    let moved = step.unless_moved.map_or(String::new(), |change| change.to_string());
+    let name = word(&visible(&step.name));
+    let _ = write!(out, "if gate {slot} '{serves}' '{needs}' '{changed}' '{begun}' '{moved}' {name}; then\n{{ ");
+    if let Some(guard) = plan.guard.as_ref().filter(|g| g.slots.contains(&slot)) {
+        let _ = write!(out, "arm {} && ", step::seconds(guard.within));
+    }
     for id in &step.owes {
         // What NUL cannot be in: ids are shown escaped.
-        let _ = write!(out, "owe {} {} && ", name(id), word(&id.replace('\0', "")));
+        let _ = write!(out, "owe {} {} && ", owed(id), word(&id.replace('\0', "")));
     }
     let deadline = step::seconds(step::deadline(&step.act).unwrap_or(plan.step_deadline));
     let _ = writeln!(out, "(\n{}); }} >>\"$o\" 2>&1", step::text(plan, step));
-    let paid: String = step.pays.iter().map(|id| format!("pay {}; ", name(id))).collect();
+    let paid: String = step.pays.iter().map(|id| format!("pay {}; ", owed(id))).collect();
     let _ = writeln!(out, "if fin {slot} $? '{serves}' {deadline}; then {paid}:; fi\nfi");
 }
 

@@ -71,6 +71,7 @@ pub(super) fn text(plan: &ApplyPlan, step: &ApplyStep) -> String {
             }
         }
     }
+    let _ = writeln!(out, "write_ahead {slot}");
     let limit = seconds(deadline(&step.act).unwrap_or(plan.step_deadline));
     let _ = match &step.act {
         Act::Step(Step::Run(command)) => write!(out, "{}", run(command, limit)),
@@ -194,12 +195,15 @@ fn attribute_words(attributes: &Attributes) -> String {
 fn contents(body: &Body) -> String {
     match body.held_bytes() {
         Some([]) => ":".to_owned(),
-        Some(bytes) if inline(body) => {
-            let pieces: Vec<_> = bytes.chunks(PIECE).map(|p| format!("printf {}", printf_format(p))).collect();
-            pieces.join(" && ")
-        }
+        Some(bytes) if inline(body) => prints(bytes),
         _ => format!("cat -- \"$s/incoming/{}\"", body.digest.as_str()),
     }
+}
+
+/// Commands that print some bytes, at least one.
+pub(super) fn prints(bytes: &[u8]) -> String {
+    let pieces: Vec<_> = bytes.chunks(PIECE).map(|p| format!("printf {}", printf_format(p))).collect();
+    pieces.join(" && ")
 }
 
 fn run(command: &Command, limit: u64) -> String {

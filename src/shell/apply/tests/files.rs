@@ -260,6 +260,6 @@ fn what_belongs_to_the_system_is_refused() {
         assert!(text.starts_with("refuse "), "{path} {text}");
     }
     let text = step::text(&plan, &step(0, 0, Step::Remove { path: "/srv/x".into(), recurse: true }));
-    assert_eq!(text, "remove_all /srv/x\n");
+    assert_eq!(text, "write_ahead 0\nremove_all /srv/x\n");
     assert!(step::text(&plan, &step(0, 0, Step::Run(Command::new(["a\0b"])))).starts_with("refuse "));
 }

@@ -43,13 +43,10 @@ impl Host {
     fn plan(&self, run: &str, steps: Vec<ApplyStep>) -> ApplyPlan {
         let count = steps.iter().flat_map(|s| s.serves.iter()).max().map_or(0, |n| n + 1);
         ApplyPlan {
-            run: RunName::parse(run).unwrap(),
-            owner: "someone@their desk *".into(),
-            start_slot: START,
             changes: vec![ApplyChange::default(); count],
             steps,
-            step_deadline: Duration::from_secs(20),
             state_dir: StateDir::At(self.state().to_str().unwrap().to_owned()),
+            ..ApplyPlan::new(RunName::parse(run).unwrap(), "someone@their desk *", START, Duration::from_secs(20))
         }
     }
 

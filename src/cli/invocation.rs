@@ -1,0 +1,27 @@
+//! One call of the program: who makes it, when, and what it is named on the hosts.
+
+use super::CliError;
+use super::connect::local_user;
+use crate::shell::state::RunName;
+use crate::store::utc::Utc;
+use std::path::PathBuf;
+
+/// The user's folder for what can be lost, as the XDG base directory specification has it.
+pub fn cache_dir() -> Option<PathBuf> {
+    let named = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
+    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|p| p.is_absolute());
+    Some(named.or_else(|| Some(home?.join(".cache")))?.join("trueup"))
+}
+
+/// Sorts by time: UTC, and four random digits.
+pub fn run_name() -> Result<RunName, CliError> {
+    let mut random = [0; 2];
+    getrandom::fill(&mut random).map_err(|e| CliError::Other(format!("no randomness: {e}")))?;
+    let name = format!("{}-{:02x}{:02x}", Utc::now().compact(), random[0], random[1]);
+    RunName::parse(&name).ok_or_else(|| CliError::Other(format!("{name} is no name for a run")))
+}
+
+pub fn owner() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}@{}", local_user().unwrap_or_else(|| "somebody".into()), host.trim())
+}

@@ -1,0 +1,51 @@
+//! Changes that would lock the operator out are taken back by the host itself.
+
+use crate::host::{Fleet, Kind};
+use crate::trueup::{manifest, trueup};
+
+const FIREWALL: &str = "- hosts: all\n  resources:\n    - firewall: base\n      policy: drop\n      allow: { port: 80 }\n    - file: /srv/beside\n      content: stays\n";
+const REFUSES_KEYS: &str = "- hosts: all\n  resources:\n    - file: /etc/ssh/sshd_config.d/keys.conf\n      content: \"PubkeyAuthentication no\\n\"\n      notify: service[ssh]\n    - service: ssh\n      state: running\n";
+
+/// Applies what locks out, and looks whether the host is there again afterwards, as it was.
+fn is_taken_back(fleet: &Fleet, text: &str, id: &str, gone: &str) {
+    let host = fleet.host("web1");
+    let site = manifest(fleet, text);
+    trueup(fleet, "plan", &site, &[]).code(2).says("could cut you off");
+    trueup(fleet, "apply", &site, &["--yes", "--confirm-timeout", "6", "--connect-timeout", "2"])
+        .code(3)
+        .says("kept new connections out")
+        .says("not confirmed on web1")
+        .says(id);
+    trueup(fleet, "plan", &site, &[]).code(2).says(id);
+    assert_eq!(host.sh(gone).text(), "gone");
+    assert_eq!(host.sh("ls /var/lib/trueup/lock 2>/dev/null | wc -l").text(), "0");
+}
+
+#[test]
+fn a_firewall_that_drops_ssh() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian)]);
+    is_taken_back(&fleet, FIREWALL, "firewall[base]", "nft list table inet trueup >/dev/null 2>&1 || echo gone");
+    assert_eq!(fleet.host("web1").sh("cat /srv/beside").text(), "stays");
+}
+
+#[test]
+fn an_sshd_that_refuses_the_key() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian)]);
+    is_taken_back(
+        &fleet,
+        REFUSES_KEYS,
+        "file[/etc/ssh/sshd_config.d/keys.conf]",
+        "test -e /etc/ssh/sshd_config.d/keys.conf || echo gone",
+    );
+}
+
+#[test]
+fn a_change_that_lets_the_operator_in_is_confirmed_and_stays() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian)]);
+    let host = fleet.host("web1");
+    let site = manifest(&fleet, &FIREWALL.replace("port: 80", "port: 22"));
+    trueup(&fleet, "apply", &site, &["--yes", "--confirm-timeout", "6"]).code(0);
+    // Nothing is left that could take it back later.
+    assert_eq!(host.sh("systemctl list-timers --all | grep -c trueup-revert || true").text(), "0");
+    trueup(&fleet, "plan", &site, &[]).code(0);
+}
