@@ -17,10 +17,22 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("store", &["facts", "shell"]),
     ("journal", &["shell"]),
     ("engine", &["catalog", "facts", "journal", "language", "plan", "resources", "shell", "store", "transport"]),
-    ("report", &["catalog", "engine", "facts", "language", "plan", "resources"]),
+    ("report", &["catalog", "engine", "facts", "language", "plan", "resources", "store"]),
     (
         "cli",
-        &["catalog", "engine", "facts", "inventory", "language", "report", "resources", "shell", "store", "transport"],
+        &[
+            "catalog",
+            "engine",
+            "facts",
+            "inventory",
+            "language",
+            "plan",
+            "report",
+            "resources",
+            "shell",
+            "store",
+            "transport",
+        ],
     ),
 ];
 

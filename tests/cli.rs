@@ -20,6 +20,7 @@ fn run(dir: &Path, args: &[&str]) -> String {
         .current_dir(dir)
         .env("NO_COLOR", "1")
         .env("XDG_CACHE_HOME", dir.join(".cache"))
+        .env("XDG_STATE_HOME", dir.join(".state"))
         .stdin(std::process::Stdio::null())
         .output()
         .unwrap();
@@ -75,7 +76,7 @@ fn a_plan_an_apply_and_a_second_plan() {
     );
     std::fs::write(dir.path().join("site.yml"), site).unwrap();
     insta::assert_snapshot!(run(dir.path(), &["plan"]));
-    insta::assert_snapshot!(run(dir.path(), &["apply", "--yes"]));
+    insta::assert_snapshot!(run(dir.path(), &["apply", "--yes", "--lock-timeout", "60"]));
     std::fs::write(out.join("a"), "one\n2\n").unwrap();
     insta::assert_snapshot!(run(dir.path(), &["plan"]));
 }
@@ -105,7 +106,7 @@ fn doc_explains_a_type_and_suggests_one() {
 
 #[test]
 fn schemas_are_json_and_completions_are_there() {
-    for what in ["manifest", "plan", "facts"] {
+    for what in ["manifest", "plan", "history", "diff", "facts"] {
         let text = with("", &["schema", what]);
         let json = text.split("--- stdout\n").nth(1).unwrap().split("--- stderr").next().unwrap();
         assert!(serde_json::from_str::<serde_json::Value>(json).is_ok(), "{what}");
@@ -123,7 +124,7 @@ fn what_is_not_in_line_after_its_steps_went_well_is_a_failure() {
         missing.display()
     );
     std::fs::write(dir.path().join("site.yml"), site).unwrap();
-    insta::assert_snapshot!(run(dir.path(), &["apply", "--yes"]));
+    insta::assert_snapshot!(run(dir.path(), &["apply", "--yes", "--lock-timeout", "60"]));
 }
 
 #[test]

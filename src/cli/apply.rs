@@ -1,10 +1,12 @@
 use super::fleet::{self, FleetArgs, ReportArgs};
+use super::record::{RecordArgs, Recorder};
 use super::{CliError, Output};
 use crate::engine::outcome::{HostReport, Totals, exit_code};
 use crate::engine::run::Mode;
 use crate::report::progress::Progress;
 use crate::report::timings::RunTimings;
 use crate::report::{json, text};
+use crate::store::history::record::Purpose;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::time::Instant;
 
@@ -14,6 +16,8 @@ pub struct Args {
     fleet: FleetArgs,
     #[command(flatten)]
     report: ReportArgs,
+    #[command(flatten)]
+    record: RecordArgs,
     /// Apply without asking. Where standard input is no terminal, nobody is asked either.
     #[arg(short, long)]
     yes: bool,
@@ -21,15 +25,20 @@ pub struct Args {
 
 pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     let started = Instant::now();
-    let run = fleet::load(&args.fleet, output)?.into_run()?;
+    let run = fleet::load(&args.fleet, output)?.because(args.record.reason.clone()).into_run()?;
     let load = started.elapsed();
+    let mut recorder = Recorder::new(&args.record, Purpose::Apply, &run, &args.fleet.project, output)?;
     let hosts: Vec<String> = run.jobs.iter().map(|j| j.host.clone()).collect();
     let asks = !args.yes && std::io::stdin().is_terminal();
     let options = args.report.options(output);
     let hidden = output.quiet || args.report.json;
     let mut progress = Some(Progress::new(if asks { "planning" } else { "applying" }, hosts.clone(), hidden));
     let progress = std::cell::RefCell::new(&mut progress);
+    if !asks {
+        recorder.begin()?;
+    }
     let mut declined = false;
+    let mut unrecorded = None;
     let mut shown = false;
     let mut confirm = |reports: &[HostReport]| {
         if let Some(p) = progress.borrow_mut().take() {
@@ -38,6 +47,10 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
         shown = true;
         let _ = super::print(&text::plan(reports, &options));
         declined = !ask(reports);
+        if !declined && let Err(error) = recorder.begin() {
+            unrecorded = Some(error);
+            return false;
+        }
         if !declined {
             **progress.borrow_mut() = Some(Progress::new("applying", hosts.clone(), hidden));
         }
@@ -54,6 +67,9 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
         p.finish();
     }
     let reports = reports?;
+    if let Some(error) = unrecorded {
+        return Err(error);
+    }
     if declined {
         eprintln!("nothing was changed");
         return Ok(0);
@@ -69,7 +85,8 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
         let timings = timings.map_or(String::new(), |t| t.text(output.style()));
         super::print(&format!("{applied}{}{timings}", text::outcome(&reports, &options)))?;
     }
-    Ok(exit_code(&reports))
+    let code = exit_code(&reports);
+    recorder.end(&reports, code)
 }
 
 /// Asks on the terminal; only a plain yes is a yes.

@@ -10,6 +10,7 @@ use crate::inventory::{self, Inventory, Pattern};
 use crate::language::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::language::node::{Mapping, Node, Yaml};
 use crate::language::project::{self, Project};
+use crate::language::settings;
 use crate::language::span::{Sources, Span, Spanned};
 use crate::language::yaml;
 use crate::report::text;
@@ -219,6 +220,9 @@ pub fn load_project(args: &ProjectArgs, output: &Output) -> Result<Loaded, CliEr
     let mut sources = Sources::default();
     let mut found = Diagnostics::default();
     let dir = args.manifest.parent().unwrap_or(Path::new("")).to_path_buf();
+    if let Err(errors) = settings::read(&dir, &mut sources) {
+        found.extend(errors);
+    }
     let extra = extra_vars(&args.hosts.extra_vars, &mut sources, &mut found);
     let paths = inventories(&args.hosts, &dir);
     let inventory = match inventory::load(&paths, Some(&dir), &mut sources) {
@@ -362,6 +366,12 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// For the journals of its hosts.
+    pub fn because(mut self, reason: Option<String>) -> Self {
+        self.run.apply.reason = reason;
+        self
+    }
+
     pub fn into_run(self) -> Result<Arc<Run>, CliError> {
         Ok(Arc::new(self.run))
     }

@@ -3,15 +3,19 @@
 mod apply;
 mod completions;
 mod connect;
+mod diff;
 mod doc;
 mod facts;
 mod fleet;
 mod graph;
+mod history;
 mod init;
 mod inventory;
 mod invocation;
 mod plan;
+mod record;
 mod schema;
+mod show;
 mod validate;
 
 use crate::report::style::Style;
@@ -62,6 +66,12 @@ enum Command {
     Plan(plan::Args),
     /// Bring hosts into line: shows the plan, asks, and applies it.
     Apply(apply::Args),
+    /// Show what was applied from here, when, by whom, and why.
+    History(history::Args),
+    /// Show a run of the history as the apply did.
+    Show(show::Args),
+    /// Show how two runs of the history differ.
+    Diff(diff::Args),
     /// Explain a resource type and its parameters.
     Doc(doc::Args),
     /// Print the JSON Schema of manifests, or of what `--json` prints.
@@ -80,6 +90,10 @@ pub enum CliError {
     Other(String),
     #[error("cannot write: {0}")]
     Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Find(#[from] crate::store::history::FindError),
+    #[error("the history cannot be read: {0}")]
+    History(#[from] crate::store::history::HistoryError),
     #[error(transparent)]
     Runtime(#[from] crate::engine::run::RuntimeError),
 }
@@ -108,6 +122,9 @@ pub fn run(cli: Cli) -> u8 {
         Command::Graph(args) => graph::run(args, output),
         Command::Plan(args) => plan::run(args, output),
         Command::Apply(args) => apply::run(args, output),
+        Command::History(args) => history::run(args, output),
+        Command::Show(args) => show::run(args, output),
+        Command::Diff(args) => diff::run(args, output),
         Command::Doc(args) => doc::run(args, output),
         Command::Schema(args) => schema::run(args),
         Command::Completions(args) => completions::run(args, Cli::command()),

@@ -13,8 +13,12 @@ pub struct Args {
 enum What {
     /// Manifests, for an editor.
     Manifest,
-    /// What `plan --json` and `apply --json` print.
+    /// What `plan --json`, `apply --json` and `show RUN --json` print.
     Plan,
+    /// What `history --json` prints.
+    History,
+    /// What `diff RUN..RUN --json` prints.
+    Diff,
     /// What `facts --json` prints of each host.
     Facts,
 }
@@ -23,6 +27,8 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     let schema = match args.what {
         What::Manifest => schema::manifest(),
         What::Plan => schemars::schema_for!(json::Document<'_>).to_value(),
+        What::History => schemars::schema_for!(json::HistoryDocument<'_>).to_value(),
+        What::Diff => schemars::schema_for!(json::ComparisonDocument<'_>).to_value(),
         What::Facts => schemars::schema_for!(Facts).to_value(),
     };
     let text = serde_json::to_string_pretty(&schema).map_err(|e| CliError::Other(e.to_string()))?;

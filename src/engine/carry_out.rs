@@ -22,6 +22,9 @@ use std::time::Duration;
 
 const START: u32 = 0;
 
+/// In the place of what a step said that deals with secrets.
+const HIDDEN: &str = "(what it said is not shown, for it was given a secret)";
+
 fn slot(step: usize) -> u32 {
     u32::try_from(step).unwrap_or(u32::MAX - 1) + 1
 }
@@ -249,7 +252,7 @@ fn settle(
 ) -> ChangeStatus {
     let mut not_due = 0;
     let mut ran = 0;
-    for (n, _) in plan.steps.iter().enumerate().filter(|(_, s)| s.serves.contains(&number)) {
+    for (n, step) in plan.steps.iter().enumerate().filter(|(_, s)| s.serves.contains(&number)) {
         match by_slot.get(&slot(n)) {
             None => return ChangeStatus::Unsettled,
             Some(Frame { status: 0, .. }) => ran += 1,
@@ -260,10 +263,10 @@ fn settle(
                 return ChangeStatus::Skipped { because: because.unwrap_or_else(ResourceId::unknown) };
             }
             Some(frame) => {
-                return ChangeStatus::Failed {
-                    status: frame.status,
-                    output: String::from_utf8_lossy(&frame.body).trim_end().to_owned(),
-                };
+                let said = || String::from_utf8_lossy(&frame.body).trim_end().to_owned();
+                // A program may well say what it was given.
+                let output = if plan.is_sensitive(step) { HIDDEN.to_owned() } else { said() };
+                return ChangeStatus::Failed { status: frame.status, output };
             }
         }
     }

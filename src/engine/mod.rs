@@ -1,6 +1,7 @@
 //! Carries plans out: who is started when, what came of it.
 
 pub mod carry_out;
+pub mod compare;
 pub mod outcome;
 pub mod run;
 pub mod schedule;

@@ -57,6 +57,22 @@ pub enum HostStatus {
     NotStarted,
 }
 
+impl HostStatus {
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::InLine => "in line",
+            Self::Drift => "drift",
+            Self::Applied => "applied",
+            Self::Failed => "failed",
+            Self::Invalid { .. } => "not judged",
+            Self::Unreachable { .. } => "unreachable",
+            Self::CutOff { .. } => "cut off",
+            Self::Locked { .. } => "locked",
+            Self::NotStarted => "not started",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChangeResult {
     pub id: ResourceId,
@@ -88,13 +104,28 @@ pub enum ChangeStatus {
 }
 
 impl ChangeStatus {
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Failed { .. } => "failed",
+            Self::NotInLine { .. } => "not in line",
+            Self::Skipped { .. } => "skipped",
+            Self::NotNeeded => "not needed",
+            Self::Unsettled => "unsettled",
+            Self::Died => "died",
+            Self::TakenBack => "taken back",
+            Self::Moved => "moved",
+        }
+    }
+
     pub fn is_failure(&self) -> bool {
         !matches!(self, Self::Applied | Self::NotNeeded)
     }
 }
 
 /// Hosts by what became of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Totals {
     pub hosts: usize,
     pub in_line: usize,

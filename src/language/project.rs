@@ -4,7 +4,7 @@ use super::diagnostic::{Diagnostic, Diagnostics};
 use super::manifest::{self, Declaration, Entry, Play};
 use super::module::{self, Module};
 use super::node::{Mapping, Node};
-use super::span::{FileId, Sources};
+use super::span::{FileId, Source, Sources};
 use super::template::Templates;
 use super::yaml;
 use crate::shell::body::{Body, Bytes, Digest};
@@ -28,6 +28,8 @@ pub struct Project {
     pub files: HashMap<String, Body>,
     /// The command line's `-e`.
     pub extra_vars: Mapping,
+    /// Over all manifests, modules, templates and files that were read: their names and contents.
+    pub digest: Digest,
 }
 
 /// What could not be loaded, with the texts to show it by.
@@ -51,6 +53,7 @@ pub fn load(
     mut found: Diagnostics,
 ) -> Result<Project, LoadError> {
     let dir = manifest.parent().map(Path::to_path_buf).unwrap_or_default();
+    let read_before = sources.len();
     let mut plays = vec![];
     let mut stack = vec![];
     read_manifest(manifest, None, types, &mut sources, &mut found, &mut plays, &mut stack);
@@ -90,10 +93,11 @@ pub fn load(
         read_templates(&below, &format!("{name}:"), &mut sources, &mut found, &mut template_files);
     }
     let files = read_files(&dir, &plays, &modules, &mut found);
+    let digest = digest(&dir, sources.after(read_before), &files);
 
     match Templates::new(Arc::new(sources), template_files) {
         Ok(templates) => {
-            let project = Project { plays, modules, templates: Arc::new(templates), files, extra_vars };
+            let project = Project { plays, modules, templates: Arc::new(templates), files, extra_vars, digest };
             if !found.has_errors() {
                 return Ok(project);
             }
@@ -118,6 +122,7 @@ pub fn empty(sources: Sources, found: Diagnostics) -> Result<Project, LoadError>
             templates: Arc::new(templates),
             files: HashMap::new(),
             extra_vars: vec![],
+            digest: Digest::of(b""),
         }),
         Ok(templates) => Err(LoadError { sources: templates.sources, found, readable: None }),
         Err((sources, _)) => Err(LoadError { sources, found, readable: None }),
@@ -174,6 +179,18 @@ fn read_manifest(
         }
     }
     stack.pop();
+}
+
+/// A line for each text and file: its name, seen from the manifest where it is below that, and its own digest.
+fn digest(dir: &Path, texts: &[Source], files: &HashMap<String, Body>) -> Digest {
+    let texts = texts.iter().map(|s| {
+        let name = s.path.strip_prefix(dir).unwrap_or(&s.path);
+        format!("text {:?} {}\n", name, Digest::of(s.text.as_bytes()).as_str())
+    });
+    let files = files.iter().map(|(name, body)| format!("file {name:?} {}\n", body.digest.as_str()));
+    let mut lines: Vec<String> = texts.chain(files).collect();
+    lines.sort();
+    Digest::of(lines.concat().as_bytes())
 }
 
 /// Folders with modules: beside the manifest, and above it, the nearest first.

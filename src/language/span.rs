@@ -64,6 +64,19 @@ impl Sources {
         id
     }
 
+    /// Those that were added after the first `count`.
+    pub fn after(&self, count: usize) -> &[Source] {
+        self.files.get(count..).unwrap_or_default()
+    }
+
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
     pub fn get(&self, id: FileId) -> Option<&Source> {
         self.files.get(id.0 as usize)
     }

@@ -213,6 +213,7 @@ impl Draft {
             refreshed_by: if is_owed { vec![] } else { refreshed_by },
             irreversible: vec![],
             commit_confirm,
+            sensitive: observed.is_sensitive(resource.index),
             resource: n,
             verifiable: observed.is_verifiable(resource.index),
         });

@@ -1,6 +1,7 @@
 //! All changes of all hosts, ordered: what will be done, shown before anything is.
 
 pub mod diff;
+pub mod digest;
 pub mod order;
 
 use crate::catalog::id::ResourceId;
@@ -47,6 +48,8 @@ pub struct Change {
     /// Whether it could keep the operator from coming back, and so is taken back by the host itself unless a new
     /// connection confirms it.
     pub commit_confirm: bool,
+    /// Its values are never shown, nor what its steps say.
+    pub sensitive: bool,
     /// Its number in the catalog.
     #[serde(skip)]
     pub resource: usize,
@@ -80,6 +83,11 @@ pub struct Step {
 }
 
 impl HostPlan {
+    /// Whether a step serves a change whose steps must not be heard.
+    pub fn is_sensitive(&self, step: &Step) -> bool {
+        step.serves.iter().any(|n| self.changes.get(*n).is_none_or(|c| c.sensitive))
+    }
+
     pub fn is_in_line(&self) -> bool {
         self.changes.is_empty() && self.unjudged.is_empty() && self.blocked.is_empty()
     }

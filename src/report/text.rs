@@ -60,7 +60,7 @@ fn summary(out: &mut String, reports: &[HostReport], style: Style) {
         let pad = " ".repeat(width - report.host.chars().count());
         let _ = writeln!(out, "{}{pad}  {}", style.bold(&report.host), status(report, style));
     }
-    let _ = writeln!(out, "\n{}", totals(reports, style));
+    let _ = writeln!(out, "\n{}", totals(&Totals::of(reports), style));
 }
 
 /// Changes grouped by what they come to: one that is the same on many hosts is shown once.
@@ -88,7 +88,7 @@ fn changes(out: &mut String, reports: &[HostReport], options: &Options) {
 }
 
 /// `3 hosts: a, b, c`.
-fn named(hosts: &[&str]) -> String {
+pub(super) fn named(hosts: &[&str]) -> String {
     let mut names = hosts.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
     if hosts.len() > NAMED {
         let _ = write!(names, ", … {} more", hosts.len() - NAMED);
@@ -166,7 +166,7 @@ fn text_diff(text: &TextChange, style: Style) -> String {
 }
 
 /// Text from a host or a file with nothing in it that a terminal would act on.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     text.chars()
         .map(|c| {
             if c == '\t' {
@@ -377,9 +377,14 @@ fn status(report: &HostReport, style: Style) -> String {
     }
 }
 
-/// `10 hosts: 8 in line, 2 drift`.
-fn totals(reports: &[HostReport], style: Style) -> String {
-    let t = Totals::of(reports);
+/// `10 hosts: 8 in line, 2 with drift`.
+fn totals(t: &Totals, style: Style) -> String {
+    let noun = if t.hosts == 1 { "host" } else { "hosts" };
+    format!("{} {noun}: {}", t.hosts, counts(t, style))
+}
+
+/// `8 in line, 2 with drift`.
+pub(super) fn counts(t: &Totals, style: Style) -> String {
     let mut parts = vec![];
     let mut part = |n: usize, text: &str, paint: &dyn Fn(&str) -> String| {
         if n > 0 {
@@ -393,6 +398,5 @@ fn totals(reports: &[HostReport], style: Style) -> String {
     part(t.invalid, "not judged", &|s| style.red(s));
     part(t.unreachable, "unreachable", &|s| style.red(s));
     part(t.not_started, "not started", &|s| style.yellow(s));
-    let noun = if t.hosts == 1 { "host" } else { "hosts" };
-    format!("{} {noun}: {}", t.hosts, parts.join(", "))
+    parts.join(", ")
 }

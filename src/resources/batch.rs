@@ -65,6 +65,8 @@ pub trait Observed: Send + Sync {
     /// Whether a probe can tell, once it is applied, that it is in line.
     fn is_verifiable(&self, i: usize) -> bool;
     fn cuts_off(&self, i: usize, difference: &Difference) -> bool;
+    /// Whether its values are never shown, nor what its steps say.
+    fn is_sensitive(&self, i: usize) -> bool;
     fn refresh(&self, i: usize, changed: Option<&Difference>, facts: &Facts, steps: &mut Steps);
 }
 
@@ -236,6 +238,10 @@ impl<T: ResourceType> Observed for Seen<'_, T> {
 
     fn cuts_off(&self, i: usize, difference: &Difference) -> bool {
         self.asked.wants.get(i).is_some_and(|want| self.asked.ty.cuts_off(want, difference))
+    }
+
+    fn is_sensitive(&self, i: usize) -> bool {
+        self.asked.wants.get(i).is_none_or(|want| want.sensitive)
     }
 
     fn refresh(&self, i: usize, changed: Option<&Difference>, facts: &Facts, steps: &mut Steps) {

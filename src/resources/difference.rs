@@ -40,6 +40,9 @@ pub enum Shown {
     Secret,
 }
 
+/// Stands for what is never shown.
+pub const SECRET: &str = "(secret)";
+
 impl Shown {
     pub fn value(value: impl fmt::Display) -> Self {
         Self::Value(value.to_string())
@@ -53,7 +56,7 @@ impl fmt::Display for Shown {
             Self::Value(v) => f.write_str(&visible(v)),
             Self::Absent => f.write_str("(absent)"),
             Self::Unknown(why) => write!(f, "(unknown: {why})"),
-            Self::Secret => f.write_str("(secret)"),
+            Self::Secret => f.write_str(SECRET),
         }
     }
 }

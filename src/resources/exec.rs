@@ -1,6 +1,6 @@
 //! Commands, for what no type has: run where a guard says so, on a refresh, or always.
 
-use super::difference::{Action, Ahead, Difference, Shown};
+use super::difference::{Action, Ahead, Difference, SECRET, Shown};
 use super::{Due, Edges, Impossible, ResourceType, Want};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
@@ -137,7 +137,8 @@ impl ResourceType for Exec {
         probe.ask_files(&questions(wants));
         for want in wants {
             for guard in [&want.params.unless, &want.params.onlyif].into_iter().flatten() {
-                probe.guard(guard, want.params.cwd.as_deref());
+                let shown = if want.sensitive { SECRET } else { guard };
+                probe.guard(guard, want.params.cwd.as_deref(), shown);
             }
         }
     }

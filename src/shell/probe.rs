@@ -167,13 +167,14 @@ impl ProbeScript {
     }
 
     /// Runs a guard: a foreign command that decides whether an `exec` has to run. Its exit status is the answer.
-    pub fn guard(&mut self, command: &str, cwd: Option<&str>) {
-        self.guards.push(command.to_owned());
+    /// `shown` is what a plan says of it.
+    pub fn guard(&mut self, command: &str, cwd: Option<&str>, shown: &str) {
+        self.guards.push(shown.to_owned());
         let cd = cwd.map_or(String::new(), |d| format!("cd {} && ", word(d)));
         self.asks.push(format!("( {cd}exec {} ) >/dev/null 2>&1\n", words(["sh", "-c", command])));
     }
 
-    /// The foreign commands this probe runs.
+    /// The foreign commands this probe runs, as they are shown.
     pub fn guards(&self) -> &[String] {
         &self.guards
     }

@@ -38,8 +38,10 @@ pub fn trueup(fleet: &Fleet, command: &str, manifest: &Path, more: &[&str]) -> R
     args.extend(["--known-hosts".into(), fleet.known_hosts().display().to_string()]);
     args.extend(["--private-key".into(), fleet.key().display().to_string()]);
     args.extend(more.iter().map(|a| (*a).to_owned()));
-    let cache = fleet.dir().join("cache");
-    run_with(&args, &[("XDG_CACHE_HOME", &cache.display().to_string())])
+    let (cache, state) = (fleet.dir().join("cache"), fleet.dir().join("state"));
+    let env =
+        [("XDG_CACHE_HOME", cache), ("XDG_STATE_HOME", state)].map(|(name, dir)| (name, dir.display().to_string()));
+    run_with(&args, &env.each_ref().map(|(name, dir)| (*name, dir.as_str())))
 }
 
 /// Runs the program with these arguments alone.
@@ -54,6 +56,7 @@ pub fn run_with(args: &[String], env: &[(&str, &str)]) -> Ran {
         .args(args)
         .env_remove("SSH_AUTH_SOCK")
         .env("XDG_CACHE_HOME", nothing_remembered.path())
+        .env("XDG_STATE_HOME", nothing_remembered.path())
         .envs(env.iter().copied())
         .env("NO_COLOR", "1")
         .stdin(std::process::Stdio::null())

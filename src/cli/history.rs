@@ -1,0 +1,60 @@
+use super::{CliError, Output, record};
+use crate::report::{history, json};
+use crate::store::history::chain::Verdict;
+use clap::Subcommand;
+
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
+    /// So many runs, the newest first; 0 for all.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    limit: usize,
+    /// One JSON document; `trueup schema history` describes it.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Check that no record was changed, moved or taken out since it was written.
+    Verify {
+        /// A hash that an earlier check printed and that was kept elsewhere: fails if the chain no longer holds it.
+        #[arg(long, value_name = "HASH")]
+        holds: Option<String>,
+    },
+}
+
+pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
+    if let Some(What::Verify { holds }) = &args.what {
+        return verify(holds.as_deref(), output);
+    }
+    let runs = record::history(output)?.runs((args.limit > 0).then_some(args.limit))?;
+    let text = match args.json {
+        true => format!("{}\n", json::history(&runs).map_err(|e| CliError::Other(e.to_string()))?),
+        false => history::list(&runs, output.style()),
+    };
+    super::print(&text)?;
+    Ok(0)
+}
+
+fn verify(kept: Option<&str>, output: &Output) -> Result<u8, CliError> {
+    match record::history(output)?.verify(kept.map(str::to_ascii_lowercase).as_deref())? {
+        Verdict::Whole { holds: false, .. } => Err(CliError::Other(
+            "the records fit one another, but the hash is not among theirs: the history was rewritten since, or what \
+             it stood for was pruned"
+                .into(),
+        )),
+        Verdict::Whole { records, head, .. } => {
+            super::print(&format!("{records} records, each as it was written\nthe last one's hash: {head}\n"))?;
+            Ok(0)
+        }
+        Verdict::Broken { number, run, why } => {
+            let of = if run.is_empty() { String::new() } else { format!(" (of run {})", run.escape_debug()) };
+            Err(CliError::Other(format!(
+                "the history was changed: record {number}{of} is the first that does not fit: {why}"
+            )))
+        }
+    }
+}

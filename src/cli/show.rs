@@ -1,0 +1,48 @@
+use super::{CliError, Output, record};
+use crate::engine::outcome::HostReport;
+use crate::report::{history, json, text};
+use crate::store::history::History;
+use crate::store::history::record::Run;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A run: its name, a start of it that no other has, or `last`.
+    #[arg(value_name = "RUN")]
+    what: String,
+    /// One JSON document; `trueup schema plan` describes it.
+    #[arg(long)]
+    json: bool,
+    /// Without the lines that change in files.
+    #[arg(long)]
+    no_diff: bool,
+}
+
+pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
+    let history = record::history(output)?;
+    let run = history.find(&args.what)?;
+    let reports = reports(&history, &run)?;
+    if args.json {
+        let document = json::run(&run, &reports).map_err(|e| CliError::Other(e.to_string()))?;
+        super::print(&format!("{document}\n"))?;
+        return Ok(0);
+    }
+    let mut shown = history::head(&run, output.style());
+    if run.ended.is_some() {
+        let options = text::Options { style: output.style(), diff: !args.no_diff, quiet: output.quiet };
+        let (changes, outcome) = (text::changes_of(&reports, &options), text::outcome(&reports, &options));
+        shown.push_str(&format!("\n{changes}{outcome}"));
+    }
+    super::print(&shown)?;
+    Ok(0)
+}
+
+/// What a run's hosts reported.
+pub fn reports(history: &History, run: &Run) -> Result<Vec<HostReport>, CliError> {
+    let name = &run.began.run;
+    let parse = |text: &String| {
+        serde_json::from_str(text).map_err(|e| {
+            CliError::Other(format!("what the hosts of {name} reported cannot be read by this version: {e}"))
+        })
+    };
+    history.reports(name)?.iter().map(parse).collect()
+}
