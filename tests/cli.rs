@@ -1,7 +1,8 @@
 //! What a person reads at the terminal: whole outputs, by snapshot.
 
+mod here;
+
 use std::path::Path;
-use std::process::Command;
 
 /// Runs in a folder of these files; exit code, standard output and standard error.
 fn trueup(files: &[(&str, &str)], args: &[&str]) -> String {
@@ -15,15 +16,7 @@ fn trueup(files: &[(&str, &str)], args: &[&str]) -> String {
 }
 
 fn run(dir: &Path, args: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_trueup"))
-        .args(args)
-        .current_dir(dir)
-        .env("NO_COLOR", "1")
-        .env("XDG_CACHE_HOME", dir.join(".cache"))
-        .env("XDG_STATE_HOME", dir.join(".state"))
-        .stdin(std::process::Stdio::null())
-        .output()
-        .unwrap();
+    let output = here::trueup(dir).args(args).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&dir.display().to_string(), "DIR");
     let code = output.status.code().unwrap_or(-1);
     format!("exit {code}\n--- stdout\n{}--- stderr\n{}", text(&output.stdout), text(&output.stderr))
@@ -76,7 +69,7 @@ fn a_plan_an_apply_and_a_second_plan() {
     );
     std::fs::write(dir.path().join("site.yml"), site).unwrap();
     insta::assert_snapshot!(run(dir.path(), &["plan"]));
-    insta::assert_snapshot!(run(dir.path(), &["apply", "--yes", "--lock-timeout", "60"]));
+    insta::assert_snapshot!(run(dir.path(), &["apply", "--yes"]));
     std::fs::write(out.join("a"), "one\n2\n").unwrap();
     insta::assert_snapshot!(run(dir.path(), &["plan"]));
 }
@@ -124,7 +117,7 @@ fn what_is_not_in_line_after_its_steps_went_well_is_a_failure() {
         missing.display()
     );
     std::fs::write(dir.path().join("site.yml"), site).unwrap();
-    insta::assert_snapshot!(run(dir.path(), &["apply", "--yes", "--lock-timeout", "60"]));
+    insta::assert_snapshot!(run(dir.path(), &["apply", "--yes"]));
 }
 
 #[test]

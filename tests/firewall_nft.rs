@@ -14,6 +14,8 @@ dir=$1; shift
     mkdir -p "$dir/$d/upper" "$dir/$d/work" || exit 99
     mount -t overlay none -o "lowerdir=/$d,upperdir=$dir/$d/upper,workdir=$dir/$d/work" "/$d" || exit 99
   done
+  # Another apply to this machine may be under way outside.
+  rm -rf /var/lib/trueup || exit 99
   # Without it no init system is found, and none is asked to enable anything.
   mount -t tmpfs none /run && ip link set lo up || exit 99
 } 2>/dev/null
@@ -34,6 +36,7 @@ fn inside(site: &str, script: &str) -> Option<Output> {
         .current_dir(&project)
         .env("trueup", env!("CARGO_BIN_EXE_trueup"))
         .env("XDG_CACHE_HOME", dir.path())
+        .env("XDG_STATE_HOME", dir.path())
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         .output()
         .ok()?;

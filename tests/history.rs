@@ -1,9 +1,11 @@
 //! What was applied from here, told again: by whole outputs, where people read them.
 
+mod here;
+
 use regex::Regex;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 struct Project {
@@ -34,20 +36,12 @@ impl Project {
     }
 
     fn store(&self) -> PathBuf {
-        self.path().join("state/trueup/history.db")
+        self.path().join(".state/trueup/history.db")
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_trueup"));
-        command
-            .args(args)
-            .current_dir(self.path())
-            .env("NO_COLOR", "1")
-            .env("XDG_CACHE_HOME", self.path().join("cache"))
-            .env("XDG_STATE_HOME", self.path().join("state"))
-            .env_remove("SUDO_USER")
-            .env("SSH_CONNECTION", "192.0.2.7 50022 192.0.2.1 22")
-            .stdin(Stdio::null());
+        let mut command = here::trueup(self.path());
+        command.args(args).env_remove("SUDO_USER").env("SSH_CONNECTION", "192.0.2.7 50022 192.0.2.1 22");
         command
     }
 
@@ -63,7 +57,8 @@ impl Project {
         let (code, text) = self.raw(args);
         let mut text = format!("exit {code}\n{text}").replace(&self.path().display().to_string(), "DIR");
         for (what, instead) in [
-            (r"\d{8}T\d{6}Z-[0-9a-f]{4}", "RUN------------------"),
+            (r"\d{8}T\d{6}\S*Z-[0-9a-f]{4}", "RUN------------------"),
+            (r"RUN +WHEN", "RUN                    WHEN"),
             (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "TIME----------------"),
             (r"took \d+ s", "took N s"),
             (r"[0-9a-f]{64}", "SHA256"),
@@ -91,10 +86,10 @@ const WORKING: &str = "    - file: OUT/a\n      content: \"two\\n\"\n    - file:
 #[test]
 fn two_applies_are_listed_shown_and_compared() {
     let project = Project::new(FAILING);
-    let first = project.raw(&["apply", "--lock-timeout", "60", "--reason", "CHG-1", "-e", "pw=hunter2"]);
+    let first = project.raw(&["apply", "--reason", "CHG-1", "-e", "pw=hunter2"]);
     assert_eq!(first.0, 3, "{}", first.1);
     project.resources(WORKING);
-    assert_eq!(project.raw(&["apply", "--lock-timeout", "60", "--yes"]).0, 0);
+    assert_eq!(project.raw(&["apply", "--yes"]).0, 0);
     insta::assert_snapshot!(project.run(&["history"]));
     let names = project.names();
     insta::assert_snapshot!(project.run(&["show", &names[1]]));
@@ -116,7 +111,7 @@ fn two_applies_are_listed_shown_and_compared() {
 #[test]
 fn a_record_that_was_changed_is_named() {
     let project = Project::new(WORKING);
-    assert_eq!(project.raw(&["apply", "--lock-timeout", "60", "--reason", "CHG-1"]).0, 0);
+    assert_eq!(project.raw(&["apply", "--reason", "CHG-1"]).0, 0);
     let kept = project.raw(&["history", "verify"]).1;
     let hash = Regex::new("[0-9a-f]{64}").unwrap().find(&kept).unwrap().as_str();
     assert_eq!(project.raw(&["history", "verify", "--holds", hash]).0, 0);
@@ -131,10 +126,10 @@ fn a_record_that_was_changed_is_named() {
 fn what_cannot_be_put_on_record_is_not_done_unless_asked_for() {
     let project = Project::new(WORKING);
     insta::assert_snapshot!(project.run(&["history"]));
-    project.write("state", "no folder");
-    insta::assert_snapshot!(project.run(&["apply", "--lock-timeout", "60"]));
+    project.write(".state", "no folder");
+    insta::assert_snapshot!(project.run(&["apply"]));
     assert!(!project.path().join("a").exists());
-    assert_eq!(project.raw(&["apply", "--lock-timeout", "60", "--no-history"]).0, 0);
+    assert_eq!(project.raw(&["apply", "--no-history"]).0, 0);
     assert!(project.path().join("a").exists());
 }
 
@@ -143,14 +138,14 @@ fn settings_place_the_store_and_limit_it() {
     let project = Project::new(WORKING);
     project.write("trueup.toml", "[history]\npath = \"runs.db\"\nkeep = 2\n");
     for _ in 0..3 {
-        assert_eq!(project.raw(&["apply", "--lock-timeout", "60"]).0, 0);
+        assert_eq!(project.raw(&["apply"]).0, 0);
     }
     assert!(project.path().join("runs.db").is_file() && !project.store().exists());
     assert_eq!(project.names().len(), 2);
     assert_eq!(project.raw(&["history", "verify"]).0, 0);
     project.write("trueup.toml", "[history]\nkep = 2\n");
     insta::assert_snapshot!(project.run(&["validate"]));
-    assert_eq!(project.raw(&["apply", "--lock-timeout", "60"]).0, 1);
+    assert_eq!(project.raw(&["apply"]).0, 1);
 }
 
 /// Waits until it holds; a test that waits in vain fails.
@@ -169,19 +164,14 @@ fn a_run_that_died_did_not_end() {
     );
     let fifo = project.path().join("go");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-    let mut apply: Child = project
-        .command(&["apply", "--lock-timeout", "60"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut apply = project.command(&["apply"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     until("the step begins", || project.path().join("there").exists());
     let during = project.run(&["history"]);
     apply.kill().unwrap();
     apply.wait().unwrap();
-    insta::assert_snapshot!(format!("{during}\n{}\n{}", project.run(&["history"]), project.run(&["show", "last"])));
     // The host goes on to its end, and lets the next one in then.
     std::fs::write(fifo, "").unwrap();
+    insta::assert_snapshot!(format!("{during}\n{}\n{}", project.run(&["history"]), project.run(&["show", "last"])));
     assert_eq!(project.raw(&["apply", "--lock-timeout", "60"]).0, 0);
     assert!(project.path().join("done").exists());
 }
@@ -200,7 +190,7 @@ fn no_secret_is_in_the_store() {
     std::fs::create_dir(project.path().join("group_vars")).unwrap();
     project.write("group_vars/all.yml", &format!("pw: !secret {secret}\n"));
     let given = format!("given={secret}");
-    let printed = project.raw(&["apply", "--lock-timeout", "60", "-e", &given]);
+    let printed = project.raw(&["apply", "-e", &given]);
     assert_eq!(printed.0, 3, "{}", printed.1);
     assert!(!printed.1.contains(secret), "{}", printed.1);
     assert!(std::fs::read_to_string(project.path().join("a")).unwrap().contains(secret), "it reached the host");
