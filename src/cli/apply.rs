@@ -89,7 +89,6 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     recorder.end(&reports, code)
 }
 
-/// Asks on the terminal; only a plain yes is a yes.
 fn ask(reports: &[HostReport]) -> bool {
     let changes: usize = reports.iter().filter_map(|r| r.plan.as_ref()).map(|p| p.changes.len()).sum();
     let hosts = reports.iter().filter(|r| r.plan.as_ref().is_some_and(|p| !p.changes.is_empty())).count();
@@ -97,7 +96,12 @@ fn ask(reports: &[HostReport]) -> bool {
     if totals.unreachable > 0 {
         eprintln!("{} of {} hosts cannot be reached and stay as they are.", totals.unreachable, totals.hosts);
     }
-    eprint!("Apply {changes} change{} on {hosts} host{}? [y/N] ", plural(changes), plural(hosts));
+    agrees(&format!("Apply {changes} change{} on {hosts} host{}?", plural(changes), plural(hosts)))
+}
+
+/// Asks on the terminal; only a plain yes is a yes.
+pub fn agrees(question: &str) -> bool {
+    eprint!("{question} [y/N] ");
     let _ = std::io::stderr().flush();
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);

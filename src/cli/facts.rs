@@ -1,13 +1,8 @@
-use super::fleet::{self, ConnectionArgs, HostArgs, Loaded};
+use super::fleet::{self, ConnectionArgs, HostArgs};
 use super::{CliError, Output};
-use crate::catalog::compile::Selection;
 use crate::engine::outcome::HostStatus;
-use crate::language::diagnostic::Diagnostics;
-use crate::language::project;
-use crate::language::span::Sources;
 use crate::report::facts;
 use serde_json::json;
-use std::sync::Arc;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -24,30 +19,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
-    let mut hosts = args.hosts.clone();
-    let only_here = args.pattern == "localhost" && hosts.inventory.is_empty();
-    let mut inventory = match fleet::load_inventory(&hosts, output) {
-        Ok(inventory) => inventory,
-        Err(_) if only_here => crate::inventory::Inventory::default(),
-        Err(error) => return Err(error),
-    };
-    if args.pattern.contains("localhost") {
-        inventory.add_localhost();
-    }
-    let mut names = fleet::limit(&inventory, &args.pattern, output)?;
-    if let Some(limit) = hosts.limit.take() {
-        let within = fleet::limit(&inventory, &limit, output)?;
-        names.retain(|n| within.contains(n));
-    }
-    if names.is_empty() {
-        return Err(CliError::Other(format!("no host matches {}", args.pattern)));
-    }
-    let project = project::empty(Sources::default(), Diagnostics::default());
-    let project = project.map_err(|e| fleet::told(&e.found, &e.sources, output))?;
-    let hosts = names.into_iter().map(|n| (n, vec![])).collect();
-    let loaded = Loaded { project: Arc::new(project), inventory, hosts };
-    let run =
-        fleet::prepare(loaded, &args.connection, Selection::default(), std::path::Path::new(""), output)?.into_run()?;
+    let run = fleet::without_manifest(&args.pattern, &args.hosts, &args.connection, None, output)?;
     let all = run.gather()?;
     let mut code = 0;
     let mut document = serde_json::Map::new();

@@ -1,18 +1,17 @@
 //! What the commands that speak of hosts share: reading the project and the inventory, and how hosts are reached.
 
 use super::connect::{Asked, Ways, ask_passphrase, way};
+use super::extra_vars::extra_vars;
 use super::invocation::{cache_dir, owner, run_name};
 use super::{CliError, Output};
 use crate::catalog::compile::{HostInput, Selection, compile};
 use crate::engine::run::{ApplyOptions, Job, Run};
 use crate::facts::Facts;
 use crate::inventory::{self, Inventory, Pattern};
-use crate::language::diagnostic::{Diagnostic, Diagnostics, Severity};
-use crate::language::node::{Mapping, Node, Yaml};
+use crate::language::diagnostic::{Diagnostics, Severity};
 use crate::language::project::{self, Project};
 use crate::language::settings;
-use crate::language::span::{Sources, Span, Spanned};
-use crate::language::yaml;
+use crate::language::span::{Sources, Span};
 use crate::report::text;
 use crate::resources::TYPES;
 use crate::shell::frame::Limits;
@@ -314,50 +313,48 @@ fn tell_more(project: &Project, inventory: &Inventory, found: &mut Diagnostics) 
     }
 }
 
-/// `-e`: `name=value`, several of them, a mapping, or `@FILE`.
-fn extra_vars(given: &[String], sources: &mut Sources, found: &mut Diagnostics) -> Mapping {
-    let mut vars: Mapping = vec![];
-    let mut set = |key: Spanned<String>, value: Node| {
-        vars.retain(|(k, _)| k.value != key.value);
-        vars.push((key, value));
-    };
-    for text in given {
-        if let Some(path) = text.strip_prefix('@') {
-            inventory::vars::file(Path::new(path), sources, found).into_iter().for_each(|(k, v)| set(k, v));
-            continue;
-        }
-        let file = sources.add("-e", text.as_str());
-        let whole = Span::new(file, 0, text.len());
-        if text.trim_start().starts_with('{') {
-            match yaml::parse_one(text, file) {
-                Ok(Some(Node { value: Yaml::Map(map), .. })) => map.into_iter().for_each(|(k, v)| set(k, v)),
-                Ok(_) => found.push(Diagnostic::error("no variables", Some(whole), "a mapping is wanted here")),
-                Err(errors) => found.extend(errors),
-            }
-            continue;
-        }
-        match text.split_once('=') {
-            Some((key, value)) => {
-                // Typed as in a file: a number is a number.
-                let parsed = yaml::parse_one(value, file).ok().flatten();
-                let plain = parsed.filter(|n| matches!(n.value, Yaml::Bool(_) | Yaml::Int(_) | Yaml::Float(_)));
-                let value = plain.map_or_else(|| Yaml::String(value.to_owned()), |n| n.value);
-                set(Spanned { value: key.trim().to_owned(), span: whole }, Node::new(whole, value));
-            }
-            None => found.push(
-                Diagnostic::error("no variable", Some(whole), "neither name=value nor @FILE")
-                    .help("such as -e port=8080"),
-            ),
-        }
-    }
-    vars
-}
-
 /// Reads everything a run works from.
 pub fn load(args: &FleetArgs, output: &Output) -> Result<Prepared, CliError> {
     let loaded = load_project(&args.project, output)?;
     let selection = Selection { tags: args.tags.clone(), skip_tags: args.skip_tags.clone() };
     prepare(loaded, &args.connection, selection, &args.project.manifest, output)
+}
+
+/// A run that needs no manifest, over the hosts that a pattern picks.
+///
+/// # Errors
+/// Where there is no inventory, or no host in it is meant.
+pub fn without_manifest(
+    pattern: &str,
+    hosts: &HostArgs,
+    connection: &ConnectionArgs,
+    reason: Option<String>,
+    output: &Output,
+) -> Result<Arc<Run>, CliError> {
+    let only_here = pattern == "localhost" && hosts.inventory.is_empty();
+    let mut inventory = match load_inventory(hosts, output) {
+        Ok(inventory) => inventory,
+        Err(_) if only_here => Inventory::default(),
+        Err(error) => return Err(error),
+    };
+    if pattern.contains("localhost") {
+        inventory.add_localhost();
+    }
+    let mut names = limit(&inventory, pattern, output)?;
+    if let Some(text) = &hosts.limit {
+        let within = limit(&inventory, text, output)?;
+        names.retain(|n| within.contains(n));
+    }
+    if names.is_empty() {
+        return Err(CliError::Other(format!("no host matches {pattern}")));
+    }
+    let project = project::empty(Sources::default(), Diagnostics::default());
+    let project = project.map_err(|e| told(&e.found, &e.sources, output))?;
+    let hosts = names.into_iter().map(|n| (n, vec![])).collect();
+    let loaded = Loaded { project: Arc::new(project), inventory, hosts };
+    let mut prepared = prepare(loaded, connection, Selection::default(), Path::new(""), output)?;
+    prepared.run.apply.reason = reason;
+    prepared.into_run()
 }
 
 /// A run that is ready but for its start.

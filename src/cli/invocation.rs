@@ -5,6 +5,7 @@ use super::connect::local_user;
 use crate::shell::state::RunName;
 use crate::store::utc::Utc;
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The user's folder for what can be lost, as the XDG base directory specification has it.
 pub fn cache_dir() -> Option<PathBuf> {
@@ -13,11 +14,14 @@ pub fn cache_dir() -> Option<PathBuf> {
     Some(named.or_else(|| Some(home?.join(".cache")))?.join("trueup"))
 }
 
-/// Sorts by time: UTC, and four random digits.
+/// `20261123T071500.123Z-3f2a`: sorts by time, UTC, and four random digits.
 pub fn run_name() -> Result<RunName, CliError> {
     let mut random = [0; 2];
     getrandom::fill(&mut random).map_err(|e| CliError::Other(format!("no randomness: {e}")))?;
-    let name = format!("{}-{:02x}{:02x}", Utc::now().compact(), random[0], random[1]);
+    let millis = SystemTime::now().duration_since(UNIX_EPOCH).map(|d| d.as_millis()).unwrap_or_default();
+    let second = Utc(u64::try_from(millis / 1000).unwrap_or_default()).compact();
+    let second = second.trim_end_matches('Z');
+    let name = format!("{second}.{:03}Z-{:02x}{:02x}", millis % 1000, random[0], random[1]);
     RunName::parse(&name).ok_or_else(|| CliError::Other(format!("{name} is no name for a run")))
 }
 

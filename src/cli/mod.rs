@@ -5,6 +5,7 @@ mod completions;
 mod connect;
 mod diff;
 mod doc;
+mod extra_vars;
 mod facts;
 mod fleet;
 mod graph;
@@ -14,6 +15,7 @@ mod inventory;
 mod invocation;
 mod plan;
 mod record;
+mod rollback;
 mod schema;
 mod show;
 mod validate;
@@ -72,6 +74,8 @@ enum Command {
     Show(show::Args),
     /// Show how two runs of the history differ.
     Diff(diff::Args),
+    /// Take back what an earlier run did, from what the hosts have kept.
+    Rollback(rollback::Args),
     /// Explain a resource type and its parameters.
     Doc(doc::Args),
     /// Print the JSON Schema of manifests, or of what `--json` prints.
@@ -125,6 +129,7 @@ pub fn run(cli: Cli) -> u8 {
         Command::History(args) => history::run(args, output),
         Command::Show(args) => show::run(args, output),
         Command::Diff(args) => diff::run(args, output),
+        Command::Rollback(args) => rollback::run(args, output),
         Command::Doc(args) => doc::run(args, output),
         Command::Schema(args) => schema::run(args),
         Command::Completions(args) => completions::run(args, Cli::command()),

@@ -16,7 +16,7 @@ use crate::shell::apply::{
 use crate::shell::frame::Frame;
 use crate::shell::probe::ProbeScript;
 use crate::shell::state::RunName;
-use crate::shell::steps::{Attributes, Step, Undo};
+use crate::shell::steps::{Attributes, Command, Step, Undo};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -30,17 +30,17 @@ fn slot(step: usize) -> u32 {
 }
 
 /// Where the frames of the probe begin that looks again at what was changed.
-pub fn first_verify_slot(plan: &HostPlan) -> u32 {
-    slot(plan.steps.len())
+pub fn first_verify_slot(script: &ApplyPlan) -> u32 {
+    script.steps.iter().map(|s| s.slot).max().unwrap_or(START).saturating_add(1)
 }
 
 /// The longest that one step may be silent.
-pub fn longest_step(plan: &HostPlan, options: &ApplyOptions) -> Duration {
-    let own = plan.steps.iter().filter_map(|s| match &s.planned.step {
-        Step::Run(command) => command.deadline,
+pub fn longest_step(script: &ApplyPlan) -> Duration {
+    let own = script.steps.iter().filter_map(|s| match &s.act {
+        Act::Step(Step::Run(command)) => command.deadline,
         _ => None,
     });
-    own.chain([options.step_deadline]).max().unwrap_or(options.step_deadline)
+    own.chain([script.step_deadline]).max().unwrap_or(script.step_deadline)
 }
 
 /// The plan as the maker of scripts takes it. `remote`: whether the operator can be cut off from the host at all.
@@ -102,13 +102,14 @@ fn record_of(plan: &HostPlan, options: &ApplyOptions, noted: &BTreeSet<usize>) -
         action: c.difference.action.as_str().to_owned(),
         needs: c.needs.clone(),
         noted: noted.contains(&n),
+        cuts_off: c.commit_confirm,
     };
     let step = |(n, s): (usize, &crate::plan::Step)| {
         let (path, argv) = match &s.planned.step {
             // What read something, or ran elsewhere or as somebody else, cannot be run again by its words alone.
             Step::Run(c) => {
-                let alone = c.stdin.is_none() && c.user.is_none() && c.cwd.is_none() && c.env.is_empty();
-                (None, alone.then(|| c.argv.clone()))
+                let alone = c.stdin.is_none() && c.user.is_none() && c.cwd.is_none();
+                (None, alone.then(|| with_env(c)))
             }
             Step::MakeDirectory { path, attributes } => (None, Some(make_directory(path, attributes))),
             Step::ReplaceFile { path, .. }
@@ -121,6 +122,10 @@ fn record_of(plan: &HostPlan, options: &ApplyOptions, noted: &BTreeSet<usize>) -
             serves: s.serves.clone(),
             path,
             argv,
+            before: match &s.planned.step {
+                Step::Run(c) => c.before.clone(),
+                _ => None,
+            },
             undo: s.planned.undo.clone(),
             only_if_changed: s.only_if_changed.clone(),
         }
@@ -136,6 +141,14 @@ fn record_of(plan: &HostPlan, options: &ApplyOptions, noted: &BTreeSet<usize>) -
         changes: plan.changes.iter().enumerate().map(change).collect(),
         steps: plan.steps.iter().enumerate().map(step).collect(),
     }
+}
+
+fn with_env(command: &Command) -> Vec<String> {
+    if command.env.is_empty() {
+        return command.argv.clone();
+    }
+    let pairs = command.env.iter().map(|(k, v)| format!("{k}={v}"));
+    ["env".to_owned()].into_iter().chain(pairs).chain(command.argv.iter().cloned()).collect()
 }
 
 fn make_directory(path: &str, attributes: &Attributes) -> Vec<String> {
@@ -176,9 +189,6 @@ fn looks(catalog: &Catalog, plan: &HostPlan) -> (Vec<(Vec<usize>, ProbeScript)>,
 fn guard_of(plan: &HostPlan, record: &Record, options: &ApplyOptions) -> Option<Guard> {
     let risky: BTreeSet<usize> =
         plan.changes.iter().enumerate().filter(|(_, c)| c.commit_confirm).map(|(n, _)| n).collect();
-    let of_risky = |s: &crate::plan::Step| s.serves.iter().any(|n| risky.contains(n));
-    let slots: BTreeSet<u32> =
-        plan.steps.iter().enumerate().filter(|(_, s)| of_risky(s)).map(|(n, _)| slot(n)).collect();
     let how = How {
         run: revert_name(&options.run)?,
         owner: format!("commit-confirm for {}", options.owner),
@@ -186,9 +196,9 @@ fn guard_of(plan: &HostPlan, record: &Record, options: &ApplyOptions) -> Option<
         reason: None,
         force: true,
         step_deadline: options.step_deadline,
+        confirm_within: None,
     };
-    let undo = Box::new(undo::of(record, &risky, &how).plan);
-    (!slots.is_empty()).then_some(Guard { slots, within: options.confirm_within, undo })
+    undo::guard(record, &risky, &how, options.confirm_within)
 }
 
 /// The run by which a host takes a run back.
@@ -197,8 +207,8 @@ pub fn revert_name(run: &RunName) -> Option<RunName> {
 }
 
 /// What the step in this slot does, for people.
-pub fn describe(plan: &HostPlan, at: u32) -> Option<String> {
-    let step = plan.steps.get(usize::try_from(at.checked_sub(1)?).ok()?)?;
+pub fn describe(plan: &HostPlan, script: &ApplyPlan, at: u32) -> Option<String> {
+    let step = script.steps.iter().find(|s| s.slot == at)?;
     let first = plan.changes.get(*step.serves.first()?)?;
     let verb =
         if step.only_if_changed.is_empty() { first.difference.action.as_str() } else { Action::Refresh.as_str() };
@@ -229,12 +239,12 @@ pub fn refused(frames: &[Frame]) -> Option<HostStatus> {
 /// What came of each change, as its steps tell.
 ///
 /// `died`: the run will not send what is missing.
-pub fn results(plan: &HostPlan, frames: &[Frame], died: bool) -> Vec<ChangeResult> {
+pub fn results(plan: &HostPlan, script: &ApplyPlan, frames: &[Frame], died: bool) -> Vec<ChangeResult> {
     let by_slot: HashMap<u32, &Frame> = frames.iter().map(|f| (f.slot, f)).collect();
     let mut results: Vec<ChangeResult> = vec![];
     // Needs have lower numbers, so what a change waits for is settled before it.
     for (number, change) in plan.changes.iter().enumerate() {
-        let status = match settle(plan, number, change, &by_slot, &results) {
+        let status = match settle(plan, script, number, change, &by_slot, &results) {
             ChangeStatus::Unsettled if died => ChangeStatus::Died,
             status => status,
         };
@@ -245,6 +255,7 @@ pub fn results(plan: &HostPlan, frames: &[Frame], died: bool) -> Vec<ChangeResul
 
 fn settle(
     plan: &HostPlan,
+    script: &ApplyPlan,
     number: usize,
     change: &Change,
     by_slot: &HashMap<u32, &Frame>,
@@ -252,8 +263,8 @@ fn settle(
 ) -> ChangeStatus {
     let mut not_due = 0;
     let mut ran = 0;
-    for (n, step) in plan.steps.iter().enumerate().filter(|(_, s)| s.serves.contains(&number)) {
-        match by_slot.get(&slot(n)) {
+    for step in script.steps.iter().filter(|s| s.serves.contains(&number)) {
+        match by_slot.get(&step.slot) {
             None => return ChangeStatus::Unsettled,
             Some(Frame { status: 0, .. }) => ran += 1,
             Some(Frame { status: NOT_DUE, .. }) => not_due += 1,
@@ -265,7 +276,7 @@ fn settle(
             Some(frame) => {
                 let said = || String::from_utf8_lossy(&frame.body).trim_end().to_owned();
                 // A program may well say what it was given.
-                let output = if plan.is_sensitive(step) { HIDDEN.to_owned() } else { said() };
+                let output = if plan.is_sensitive(&step.serves) { HIDDEN.to_owned() } else { said() };
                 return ChangeStatus::Failed { status: frame.status, output };
             }
         }

@@ -5,4 +5,5 @@ pub mod compare;
 pub mod outcome;
 pub mod run;
 pub mod schedule;
+pub mod take_back;
 pub mod timings;

@@ -46,6 +46,8 @@ pub struct RecordedChange {
     pub needs: Vec<usize>,
     /// Whether what it left behind was noted, so that it can be told whether something else has touched it since.
     pub noted: bool,
+    /// Whether it could keep the operator from coming back.
+    pub cuts_off: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +62,9 @@ pub struct RecordedStep {
     /// The program it ran, where that can be run again: one that read nothing and ran as nobody else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub argv: Option<Vec<String>>,
+    /// What it noted first, for its undo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Vec<String>>,
     pub undo: Undo,
     /// Of a refresh: the changes that made it due.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -4,7 +4,7 @@
 //! touched since stays, and so does what it stands on.
 
 use super::{Record, RecordedStep};
-use crate::shell::apply::{Act, ApplyChange, ApplyPlan, ApplyStep};
+use crate::shell::apply::{Act, ApplyChange, ApplyPlan, ApplyStep, Guard};
 use crate::shell::state::RunName;
 use crate::shell::steps::{Command, Step, Undo};
 use std::collections::BTreeSet;
@@ -37,6 +37,17 @@ pub struct How {
     /// Take back also what something else has touched since.
     pub force: bool,
     pub step_deadline: Duration,
+    /// How long the host waits for a new connection, where taking back could cut the operator off in turn.
+    pub confirm_within: Option<Duration>,
+}
+
+/// How a host takes back by itself what may cut the operator off: `which` changes of a run. `None` where there is nothing
+/// of the kind.
+pub fn guard(record: &Record, which: &BTreeSet<usize>, how: &How, within: Duration) -> Option<Guard> {
+    let of_those = |s: &&RecordedStep| s.serves.iter().any(|n| which.contains(n));
+    let slots: BTreeSet<u32> = record.steps.iter().filter(of_those).map(|s| s.slot).collect();
+    let how = How { force: true, confirm_within: None, ..how.clone() };
+    (!slots.is_empty()).then(|| Guard { slots, within, undo: Box::new(of(record, which, &how).plan) })
 }
 
 /// Makes the run that takes back `which` changes of a recorded one.
@@ -81,6 +92,7 @@ pub fn of(record: &Record, which: &BTreeSet<usize>, how: &How) -> Undoing {
                 Act::Step(Step::Run(command)) => Some(command.argv.clone()),
                 _ => None,
             },
+            before: step.before.clone().filter(|_| matches!(act, Act::RunOn { .. })),
             undo: again(step, keep),
             only_if_changed: vec![],
         });
@@ -109,14 +121,22 @@ pub fn of(record: &Record, which: &BTreeSet<usize>, how: &How) -> Undoing {
             .filter_map(|(old, change)| {
                 let was = record.changes.get(*old)?;
                 let (needs, noted) = (change.needs.clone(), false);
-                Some(super::RecordedChange { id: was.id.clone(), action: "restore".into(), needs, noted })
+                let (id, action) = (was.id.clone(), "restore".to_owned());
+                Some(super::RecordedChange { id, action, needs, noted, cuts_off: was.cuts_off })
             })
             .collect(),
         steps: recorded,
     };
+    let risky: BTreeSet<usize> =
+        new_record.changes.iter().enumerate().filter(|(_, c)| c.cuts_off).map(|(n, _)| n).collect();
+    let guard = how.confirm_within.and_then(|within| {
+        let run = RunName::parse(&format!("{}-revert", how.run))?;
+        guard(&new_record, &risky, &How { run, ..how.clone() }, within)
+    });
     let plan = ApplyPlan {
         changes,
         steps,
+        guard,
         record: new_record.to_bytes(),
         survey: (!how.force).then(|| record.run.clone()),
         ..ApplyPlan::new(how.run.clone(), how.owner.clone(), START, how.step_deadline)
@@ -152,6 +172,7 @@ fn refreshes(
             serves,
             path: None,
             argv: Some(argv.clone()),
+            before: None,
             undo: Undo::Nothing,
             only_if_changed: due,
         });
@@ -173,6 +194,12 @@ fn act(step: &RecordedStep, run: &RunName) -> Result<Option<Act>, String> {
     Ok(match (&step.undo, &step.path) {
         (Undo::Nothing, _) => None,
         (Undo::Run(argv), _) => Some(Act::Step(Step::Run(Command::new(argv.clone())))),
+        (Undo::RunOn(argv), _) => match &step.before {
+            Some(before) => {
+                Some(Act::RunOn { run: run.clone(), slot: step.slot, argv: argv.clone(), before: before.clone() })
+            }
+            None => return Err("nothing was noted before it".into()),
+        },
         (Undo::Kept, Some(path)) => Some(Act::Restore { run: run.clone(), slot: step.slot, path: path.clone() }),
         (Undo::Kept, None) => return Err("what was kept belongs to no file".into()),
         (Undo::Irreversible(why), _) => return Err(why.clone()),
@@ -183,6 +210,8 @@ fn act(step: &RecordedStep, run: &RunName) -> Result<Option<Act>, String> {
 fn again(step: &RecordedStep, kept: bool) -> Undo {
     match (&step.argv, kept) {
         (_, true) => Undo::Kept,
+        // What brings back one state brings back the other.
+        _ if matches!(step.undo, Undo::RunOn(_)) => step.undo.clone(),
         (Some(argv), false) => Undo::Run(argv.clone()),
         (None, false) if step.path.is_some() => Undo::Irreversible("what was taken away again is not kept".into()),
         (None, false) => Undo::Irreversible("the command read something that is not kept".into()),
@@ -195,7 +224,7 @@ mod tests {
     use crate::journal::{RecordedChange, VERSION};
 
     fn change(id: &str, needs: &[usize]) -> RecordedChange {
-        RecordedChange { id: id.into(), action: "create".into(), needs: needs.to_vec(), noted: true }
+        RecordedChange { id: id.into(), action: "create".into(), needs: needs.to_vec(), noted: true, cuts_off: false }
     }
 
     fn step(slot: u32, serves: usize, path: Option<&str>, argv: Option<&[&str]>, undo: Undo) -> RecordedStep {
@@ -204,6 +233,7 @@ mod tests {
             serves: vec![serves],
             path: path.map(str::to_owned),
             argv: argv.map(|a| a.iter().map(|w| (*w).to_owned()).collect()),
+            before: None,
             undo,
             only_if_changed: vec![],
         }
@@ -249,6 +279,7 @@ mod tests {
             reason: None,
             force,
             step_deadline: Duration::from_secs(9),
+            confirm_within: None,
         }
     }
 

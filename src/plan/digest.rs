@@ -27,7 +27,7 @@ pub fn of<'a>(plans: impl IntoIterator<Item = &'a HostPlan>) -> serde_json::Resu
     for plan in plans {
         serde_json::to_writer(&mut into, plan)?;
         into.0.update(b"\n");
-        for step in plan.steps.iter().filter(|s| !plan.is_sensitive(s)) {
+        for step in plan.steps.iter().filter(|s| !plan.is_sensitive(&s.serves)) {
             serde_json::to_writer(&mut into, &(&step.planned, &step.serves, &step.only_if_changed))?;
             into.0.update(b"\n");
         }

@@ -83,9 +83,9 @@ pub struct Step {
 }
 
 impl HostPlan {
-    /// Whether a step serves a change whose steps must not be heard.
-    pub fn is_sensitive(&self, step: &Step) -> bool {
-        step.serves.iter().any(|n| self.changes.get(*n).is_none_or(|c| c.sensitive))
+    /// Whether a step that serves these changes must not be heard.
+    pub fn is_sensitive(&self, serves: &[usize]) -> bool {
+        serves.iter().any(|n| self.changes.get(*n).is_none_or(|c| c.sensitive))
     }
 
     pub fn is_in_line(&self) -> bool {

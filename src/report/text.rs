@@ -105,6 +105,7 @@ fn head(change: &Change, style: Style) -> String {
         Action::Remove => style.red(&format!("- {id}")),
         Action::Run => style.cyan(&format!("> {id}")),
         Action::Refresh => style.cyan(&format!("↻ {id}")),
+        Action::Restore => style.yellow(&format!("< {id}")),
     };
     let name = change.name.as_ref().map(|n| format!("  {}", style.dim(&format!("“{}”", n.escape_debug()))));
     format!("{line}{}", name.unwrap_or_default())

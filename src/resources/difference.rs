@@ -15,6 +15,8 @@ pub enum Action {
     Run,
     /// In line itself, but something it listens to changes.
     Refresh,
+    /// What a run did to it is taken back.
+    Restore,
 }
 
 impl Action {
@@ -25,6 +27,7 @@ impl Action {
             Self::Remove => "remove",
             Self::Run => "run",
             Self::Refresh => "refresh",
+            Self::Restore => "restore",
         }
     }
 }

@@ -144,7 +144,10 @@ impl ResourceType for Group {
                     steps.run(&[id], Command::new(delete), Undo::Run(add(Some(*gid))));
                 }
                 (Presence::Present, Observed::Absent) => {
-                    steps.run(&[id], Command::new(add(want.params.gid)), Undo::Run(delete));
+                    // A user's own group goes with the user, who is taken back before it.
+                    let undo = ["sh", "-c", "if grep -q \"^$0:\" /etc/group; then exec \"$@\"; fi", name];
+                    let undo = argv(&undo).into_iter().chain(delete).collect();
+                    steps.run(&[id], Command::new(add(want.params.gid)), Undo::Run(undo));
                 }
                 (Presence::Present, Observed::Present { gid }) => {
                     if let Some(wanted) = want.params.gid {

@@ -13,6 +13,8 @@ use std::time::Duration;
 pub enum Undo {
     /// By this program.
     Run(Vec<String>),
+    /// By this program, whose standard input is what [`Command::before`] said.
+    RunOn(Vec<String>),
     /// From the copy that the host keeps of what was there.
     Kept,
     /// It changes nothing that lasts: a refreshed index, a reload.
@@ -46,6 +48,9 @@ pub struct Command {
     /// What it reads: the way for secrets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stdin: Option<Body>,
+    /// Run first; what it says is kept for the undo. It only looks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Vec<String>>,
     /// Killed after this long.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Duration>,

@@ -6,6 +6,7 @@ mod examples;
 mod host;
 mod lockout;
 mod packages;
+mod rollback;
 mod smoke;
 mod snapshot;
 mod trueup;

@@ -11,6 +11,7 @@ use crate::plan::diff::{self, CatalogProbe};
 use crate::shell::apply::{self, ApplyPlan};
 use crate::shell::body::Body;
 use crate::shell::frame::{Frame, FrameSink, Limits, Script};
+use crate::shell::probe::ProbeScript;
 use crate::shell::state::{RunName, StateDir};
 use crate::transport::{Connection, TransportError, body};
 use std::collections::BTreeSet;
@@ -23,26 +24,40 @@ const END: u32 = u32::MAX - 2;
 
 impl Run {
     /// Applies a host's plan, and looks again at what was changed, in one script.
-    ///
-    /// Where the connection is lost the host goes on by itself, and its results are fetched over a new one.
     pub(super) async fn apply(
         self: Arc<Self>,
         n: usize,
         judged: Judged,
         events: &mpsc::UnboundedSender<Event>,
     ) -> HostReport {
-        let Judged { mut connection, catalog, plan, mut report } = judged;
-        let plan = Arc::new(plan);
-        let begun = Instant::now();
-        let verify = diff::probe_of(&catalog, plan.changes.iter().filter(|c| c.verifiable).map(|c| c.resource));
+        let Judged { connection, catalog, plan, report } = judged;
         let remote = self.jobs.get(n).is_some_and(|j| j.remote);
         let script = carry_out::script_of(&catalog, &plan, &self.apply, remote);
-        let first_verify = carry_out::first_verify_slot(&plan);
-        let confirming = script.guard.clone().map(|guard| Confirming::begin(self.clone(), n, guard));
+        let probe = diff::probe_of(&catalog, plan.changes.iter().filter(|c| c.verifiable).map(|c| c.resource));
+        let has_gzip = catalog.facts.tools.gzip;
+        let work = Work { connection, plan: Arc::new(plan), script, verify: Some(Verify { catalog, probe }), has_gzip };
+        self.carry_out(n, work, report, events).await
+    }
+
+    /// Runs a script, and tells what came of each change.
+    ///
+    /// Where the connection is lost the host goes on by itself, and its results are fetched over a new one.
+    pub(super) async fn carry_out(
+        self: Arc<Self>,
+        n: usize,
+        mut work: Work,
+        mut report: HostReport,
+        events: &mpsc::UnboundedSender<Event>,
+    ) -> HostReport {
+        let begun = Instant::now();
+        let first_verify = carry_out::first_verify_slot(&work.script);
+        let confirming = work.script.guard.clone().map(|guard| Confirming::begin(self.clone(), n, guard, &work.script));
         let tell = confirming.as_ref().map(|c| (c.last_slot, c.tell.clone()));
-        let mut frames = Progress { host: n, plan: &plan, events, frames: vec![], tell };
+        let (plan, script) = (work.plan.clone(), &work.script);
+        let mut frames = Progress { host: n, plan: &plan, script, events, frames: vec![], tell };
         let lost = {
-            let sent = self.send(connection.as_mut(), &catalog, &plan, &script, &verify, &mut report, &mut frames);
+            let connection = work.connection.as_mut();
+            let sent = self.send(connection, script, work.verify.as_ref(), work.has_gzip, &mut report, &mut frames);
             let cut_off = async {
                 match &confirming {
                     Some(confirming) => confirming.cut_off().await,
@@ -58,7 +73,7 @@ impl Run {
             frames.frames.into_iter().partition(|f| f.slot < first_verify);
         if let Some(status) = carry_out::refused(&steps) {
             report.status = status;
-            report.plan = Some(Arc::unwrap_or_clone(plan));
+            report.plan = Some(plan.as_ref().clone());
             return report;
         }
         let confirmed = match confirming {
@@ -67,8 +82,10 @@ impl Run {
         };
         let mut ending = Ending::Complete;
         if lost.is_some() || confirmed.is_refused() {
-            let guard = script.guard.as_ref().filter(|_| confirmed.is_refused());
-            ending = match self.collect(n, &verify, guard.map(apply::Guard::at_most), &mut report).await {
+            let guard = work.script.guard.as_ref().filter(|_| confirmed.is_refused());
+            let taken_back = guard.map(apply::Guard::at_most);
+            let verify = work.verify.as_ref();
+            ending = match self.collect(n, &work.script.run, verify, taken_back, &mut report).await {
                 Some(Collected { steps: more, seen: again, died }) => {
                     let known: BTreeSet<u32> = steps.iter().map(|f| f.slot).collect();
                     steps.extend(more.into_iter().filter(|f| !known.contains(&f.slot)));
@@ -80,58 +97,62 @@ impl Run {
             };
         }
         report.timings.add(Stage::Apply, begun.elapsed());
-        let shared = plan.clone();
-        let is_lost = matches!(ending, Ending::Lost(_));
-        let died = matches!(ending, Ending::Died);
+        let (is_lost, died) = (matches!(ending, Ending::Lost(_)), matches!(ending, Ending::Died));
         let refused = confirmed.is_refused();
+        let Work { plan, script, verify, .. } = work;
+        let shared = plan.clone();
         report.results = compute(move || {
-            let mut results = carry_out::results(&shared, &steps, died);
+            let mut results = carry_out::results(&shared, &script, &steps, died);
             if refused {
                 carry_out::taken_back(&shared, &mut results);
             }
-            if !is_lost {
-                let seen = diff::observe(&catalog, &verify, seen, first_verify);
+            if let Some(Verify { catalog, probe }) = verify.filter(|_| !is_lost) {
+                let seen = diff::observe(&catalog, &probe, seen, first_verify);
                 carry_out::verify(&catalog, &shared, &seen, &mut results);
             }
             results
         })
         .await;
         report.status = match (ending, confirmed) {
-            (Ending::Lost(error), Confirmed::Refused(why)) => {
-                HostStatus::Unreachable { reason: format!("{why}, and it has not come back since: {error}"), help: Some(
-                    "it takes back by itself what may have cut you off; if it does not come back, look on its console at /var/lib/trueup/runs".into(),
-                ) }
-            }
+            (Ending::Lost(error), Confirmed::Refused(why)) => HostStatus::Unreachable {
+                reason: format!("{why}, and it has not come back since: {error}"),
+                help: Some(
+                    "the host takes back by itself what may have cut you off; its console shows /var/lib/trueup/runs"
+                        .into(),
+                ),
+            },
             (Ending::Lost(error), _) => went_on(&error),
             (_, Confirmed::Refused(why)) => HostStatus::CutOff { reason: why },
-            _ if report.results.iter().any(|r| r.status.is_failure()) || !plan.unjudged.is_empty() => HostStatus::Failed,
+            _ if report.results.iter().any(|r| r.status.is_failure()) || !plan.unjudged.is_empty() => {
+                HostStatus::Failed
+            }
             _ => HostStatus::Applied,
         };
         report.plan = Some(Arc::unwrap_or_clone(plan));
         report
     }
 
-    #[allow(clippy::too_many_arguments)]
     async fn send(
         &self,
         connection: &mut dyn Connection,
-        catalog: &Catalog,
-        plan: &HostPlan,
         script: &ApplyPlan,
-        verify: &CatalogProbe,
+        verify: Option<&Verify>,
+        has_gzip: bool,
         report: &mut HostReport,
         frames: &mut Progress<'_>,
     ) -> Result<(), TransportError> {
         for body in script.ahead() {
             report.round_trips += 1;
             report.bytes_sent += body.size;
-            self.send_ahead(connection, body, catalog.facts.tools.gzip).await?;
+            self.send_ahead(connection, body, has_gzip).await?;
         }
         let nonce = nonce()?;
-        let text = apply::script(script, &verify.script, carry_out::first_verify_slot(plan), &nonce);
+        let nothing = ProbeScript::default();
+        let verify = verify.map_or(&nothing, |v| &v.probe.script);
+        let text = apply::script(script, verify, carry_out::first_verify_slot(script), &nonce);
         let limits = Limits {
             // A step may be silent for as long as it may take.
-            idle: carry_out::longest_step(plan, &self.apply) + self.apply.lock_wait + self.limits.idle,
+            idle: carry_out::longest_step(script) + script.lock_wait + self.limits.idle,
             total_time: Duration::from_secs(24 * 3600),
             ..self.limits
         };
@@ -147,11 +168,12 @@ impl Run {
     async fn collect(
         &self,
         n: usize,
-        verify: &CatalogProbe,
+        run: &RunName,
+        verify: Option<&Verify>,
         taken_back: Option<Duration>,
         report: &mut HostReport,
     ) -> Option<Collected> {
-        if let (Some(within), Some(revert)) = (taken_back, carry_out::revert_name(&self.apply.run)) {
+        if let (Some(within), Some(revert)) = (taken_back, carry_out::revert_name(run)) {
             let deadline = Instant::now() + within;
             while self.collect_once(n, &revert, report).await.is_none_or(|(_, died)| died) {
                 if Instant::now() >= deadline {
@@ -160,14 +182,17 @@ impl Run {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }
-        let (steps, died) = self.collect_once(n, &self.apply.run, report).await?;
+        let (steps, died) = self.collect_once(n, run, report).await?;
         if died && steps.is_empty() {
             return None;
         }
-        let mut connection = self.connect.connect(n).await.ok()?;
-        let nonce = nonce().ok()?;
-        let text = verify.script.clone().into_text(&nonce);
-        let seen = self.ask(connection.as_mut(), (nonce, text), report).await.ok()?;
+        let mut seen = vec![];
+        if let Some(verify) = verify.filter(|v| !v.probe.script.is_empty()) {
+            let mut connection = self.connect.connect(n).await.ok()?;
+            let nonce = nonce().ok()?;
+            let text = verify.probe.script.clone().into_text(&nonce);
+            seen = self.ask(connection.as_mut(), (nonce, text), report).await.ok()?;
+        }
         Some(Collected { steps, seen, died })
     }
 
@@ -210,6 +235,23 @@ impl Run {
     }
 }
 
+/// What is to be carried out on a host.
+pub(super) struct Work {
+    pub connection: Box<dyn Connection>,
+    /// The changes, for people.
+    pub plan: Arc<HostPlan>,
+    pub script: ApplyPlan,
+    pub verify: Option<Verify>,
+    /// Whether the host can take compressed contents.
+    pub has_gzip: bool,
+}
+
+/// How it is looked again at what was changed.
+pub(super) struct Verify {
+    pub catalog: Arc<Catalog>,
+    pub probe: CatalogProbe,
+}
+
 fn went_on(error: &TransportError) -> HostStatus {
     HostStatus::Unreachable {
         reason: error.to_string(),
@@ -238,6 +280,7 @@ struct Collected {
 struct Progress<'a> {
     host: usize,
     plan: &'a HostPlan,
+    script: &'a ApplyPlan,
     events: &'a mpsc::UnboundedSender<Event>,
     frames: Vec<Frame>,
     /// Whom to tell once the frame of this slot is there.
@@ -246,7 +289,7 @@ struct Progress<'a> {
 
 impl FrameSink for Progress<'_> {
     fn begin(&mut self, slot: u32) {
-        if let Some(what) = carry_out::describe(self.plan, slot) {
+        if let Some(what) = carry_out::describe(self.plan, self.script, slot) {
             let _ = self.events.send(Event::Step { host: self.host, what });
         }
     }

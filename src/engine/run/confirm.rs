@@ -1,11 +1,9 @@
 //! Confirms, by a connection made anew, that a change has not cut the operator off.
 
 use super::{Run, nonce};
-use crate::engine::outcome::HostReport;
-use crate::engine::outcome::HostStatus;
-use crate::shell::apply::Guard;
-use crate::shell::apply::guard;
-use crate::shell::state::StateDir;
+use crate::engine::outcome::{HostReport, HostStatus};
+use crate::shell::apply::{ApplyPlan, Guard, guard};
+use crate::shell::state::{RunName, StateDir};
 use crate::transport::TransportError;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,14 +38,15 @@ pub(super) struct Confirming {
 }
 
 impl Confirming {
-    pub fn begin(run: Arc<Run>, host: usize, guard: Guard) -> Self {
+    pub fn begin(run: Arc<Run>, host: usize, guard: Guard, script: &ApplyPlan) -> Self {
+        let name = script.run.clone();
         let tell = Arc::new(Notify::new());
         let (send, result) = watch::channel(None);
         let due = tell.clone();
         let within = guard.within;
         tokio::spawn(async move {
             due.notified().await;
-            let _ = send.send(Some(run.confirm(host, within).await));
+            let _ = send.send(Some(run.confirm(host, &name, within).await));
         });
         Self { last_slot: guard.slots.last().copied().unwrap_or_default(), tell, result, within }
     }
@@ -75,14 +74,14 @@ impl Confirming {
 
 impl Run {
     /// Tries until the host does not wait any more.
-    async fn confirm(&self, host: usize, within: Duration) -> Confirmed {
+    async fn confirm(&self, host: usize, name: &RunName, within: Duration) -> Confirmed {
         let deadline = Instant::now() + within;
         let mut report = HostReport::new(String::new(), HostStatus::InLine);
         loop {
             let tried = async {
                 let mut connection = self.connect.connect(host).await?;
                 let nonce = nonce()?;
-                let text = guard::confirm(&self.apply.run, &StateDir::Usual, 0, &nonce);
+                let text = guard::confirm(name, &StateDir::Usual, 0, &nonce);
                 self.ask(connection.as_mut(), (nonce, text), &mut report).await
             };
             let why = match tokio::time::timeout_at(deadline, tried).await {

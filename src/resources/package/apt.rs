@@ -18,6 +18,21 @@ const APT_GET: &[&str] = &[
     "Dpkg::Options::=--force-confold",
 ];
 
+/// Brings the packages back to the list on its standard input, in one transaction: `NAME-` is removed, `NAME=VERSION`
+/// installed. Configuration files stay, for a purge would take more than the package has brought.
+const BACK: &str = r#"
+set -f
+list=$({ cat; echo now; dpkg-query -W -f '${db:Status-Status} ${binary:Package} ${Version}\n'; } | awk '
+  $0 == "now" { now = 1; next }
+  $1 != "installed" { next }
+  !now { was[$2] = $3; next }
+  { is[$2] = 1; if (!($2 in was)) print $2 "-"; else if (was[$2] != $3) print $2 "=" was[$2] }
+  END { for (p in was) if (!(p in is)) print p "=" was[p] }
+') || exit
+if [ -z "$list" ]; then exit 0; fi
+DEBIAN_FRONTEND=noninteractive exec "$@" $list </dev/null
+"#;
+
 fn apt_get(words: &[&str]) -> Vec<String> {
     APT_GET.iter().chain(words).map(|w| (*w).to_owned()).collect()
 }
@@ -75,6 +90,15 @@ impl Provider for Apt {
         let mut argv = apt_get(if purge { &["purge", "--"] } else { &["remove", "--"] });
         argv.extend(items.iter().map(|i| i.name.to_owned()));
         argv
+    }
+
+    fn note(&self) -> Option<(Vec<String>, Vec<String>)> {
+        let list = ["dpkg-query", "-W", "-f", "${db:Status-Status} ${binary:Package} ${Version}\\n"];
+        let back = ["sh", "-c", BACK, "sh"].map(str::to_owned).into_iter();
+        Some((
+            list.map(str::to_owned).to_vec(),
+            back.chain(apt_get(&["--allow-downgrades", "install", "--"])).collect(),
+        ))
     }
 
     fn env(&self) -> Vec<(String, String)> {

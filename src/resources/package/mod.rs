@@ -78,6 +78,11 @@ pub(super) trait Provider: Sync {
     fn refresh(&self) -> Vec<String>;
     fn install(&self, items: &[Item<'_>]) -> Vec<String>;
     fn remove(&self, items: &[Item<'_>]) -> Vec<String>;
+    /// What is noted of all packages before a transaction, and what brings them back to what was noted: a transaction
+    /// brings more than was named. `None` where removing what was named takes the rest with it.
+    fn note(&self) -> Option<(Vec<String>, Vec<String>)> {
+        None
+    }
     /// Environment that keeps it from asking.
     fn env(&self) -> Vec<(String, String)> {
         vec![]
@@ -226,6 +231,12 @@ impl ResourceType for Package {
         let Some(provider) = provider(facts) else { return };
         let command =
             |argv: Vec<String>| Command { env: provider.env(), deadline: Some(DEADLINE), ..Command::new(argv) };
+        let mut transaction = |ids: &[&ResourceId], argv: Vec<String>, undo: Undo| match (provider.note(), undo) {
+            (Some((before, back)), Undo::Run(_)) => {
+                steps.run(ids, Command { before: Some(before), ..command(argv) }, Undo::RunOn(back));
+            }
+            (_, undo) => steps.run(ids, command(argv), undo),
+        };
         let (gone, wanted): (Vec<&Due<'_, Self>>, Vec<_>) =
             due.iter().partition(|d| d.want.params.state == State::Absent);
         if !gone.is_empty() {
@@ -239,14 +250,14 @@ impl ResourceType for Package {
                 true => Undo::Irreversible("configuration files are purged with the package".into()),
                 false => Undo::Run(provider.install(&back)),
             };
-            steps.run(&ids(&gone), command(provider.remove(&items)), undo);
+            transaction(&ids(&gone), provider.remove(&items), undo);
         }
         if !wanted.is_empty() {
             let unknown = |d: &&Due<'_, Self>| {
                 d.seen.candidate.is_none() && d.seen.installed.is_none() || d.want.params.version.is_some()
             };
             if wanted.iter().any(unknown) {
-                steps.run(&ids(&wanted), command(provider.refresh()), Undo::Nothing);
+                transaction(&ids(&wanted), provider.refresh(), Undo::Nothing);
             }
             let items: Vec<_> = wanted.iter().map(|d| item(d)).collect();
             let (fresh, upgraded): (Vec<Item<'_>>, Vec<Item<'_>>) =
@@ -263,7 +274,7 @@ impl ResourceType for Package {
                     Undo::Run(vec!["sh".into(), "-c".into(), both.join(" && ")])
                 }
             };
-            steps.run(&ids(&wanted), command(provider.install(&items)), undo);
+            transaction(&ids(&wanted), provider.install(&items), undo);
         }
     }
 }

@@ -149,6 +149,14 @@ pub enum Act {
         slot: u32,
         path: String,
     },
+    /// Runs a program on what was kept before the step in `slot` of an earlier run, once `before` has said, for the undo
+    /// of this in turn, what it is to that program now.
+    RunOn {
+        run: RunName,
+        slot: u32,
+        argv: Vec<String>,
+        before: Vec<String>,
+    },
 }
 
 impl ApplyPlan {

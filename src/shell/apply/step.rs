@@ -71,6 +71,9 @@ pub(super) fn text(plan: &ApplyPlan, step: &ApplyStep) -> String {
             }
         }
     }
+    if let Some(before) = before(&step.act) {
+        let _ = writeln!(out, "{} >\"$r/kept/{slot}\" || exit", words(before));
+    }
     let _ = writeln!(out, "write_ahead {slot}");
     let limit = seconds(deadline(&step.act).unwrap_or(plan.step_deadline));
     let _ = match &step.act {
@@ -106,6 +109,9 @@ pub(super) fn text(plan: &ApplyPlan, step: &ApplyStep) -> String {
         }
         Act::Step(Step::Remove { path, recurse: false }) => writeln!(out, "rm -f -- {}", word(path)),
         Act::Step(Step::Remove { path, recurse: true }) => writeln!(out, "remove_all {}", word(path)),
+        Act::RunOn { run, slot: of, argv, .. } => {
+            writeln!(out, "limited {limit} {} <\"$s/runs/{run}/kept/{of}\"", words(argv))
+        }
         Act::Restore { run, slot: of, path } => {
             writeln!(out, "restore {run} {of} {} {}", word(path), word(&beside(path, plan, slot)))
         }
@@ -113,9 +119,18 @@ pub(super) fn text(plan: &ApplyPlan, step: &ApplyStep) -> String {
     out
 }
 
+/// What is run first, to be kept.
+fn before(act: &Act) -> Option<&[String]> {
+    match act {
+        Act::Step(Step::Run(command)) => command.before.as_deref(),
+        Act::RunOn { before, .. } => Some(before),
+        _ => None,
+    }
+}
+
 fn path(act: &Act) -> Option<&str> {
     match act {
-        Act::Step(Step::Run(_)) => None,
+        Act::Step(Step::Run(_)) | Act::RunOn { .. } => None,
         Act::Step(
             Step::ReplaceFile { path, .. }
             | Step::MakeDirectory { path, .. }
@@ -161,6 +176,7 @@ fn sound(act: &Act) -> Result<(), String> {
                 of(attributes)
             }
             Act::Step(Step::Symlink { target, .. }) => nul(target) || target.is_empty(),
+            Act::RunOn { argv, before, .. } => argv.iter().chain(before).any(|a| nul(a)),
             Act::Step(Step::Remove { .. }) | Act::Restore { .. } => false,
         };
     match act {

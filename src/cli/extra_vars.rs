@@ -1,0 +1,47 @@
+//! Variables of the command line.
+
+use crate::inventory;
+use crate::language::diagnostic::{Diagnostic, Diagnostics};
+use crate::language::node::{Mapping, Node, Yaml};
+use crate::language::span::{Sources, Span, Spanned};
+use crate::language::yaml;
+use std::path::Path;
+
+/// `-e`: `name=value`, several of them, a mapping, or `@FILE`.
+pub fn extra_vars(given: &[String], sources: &mut Sources, found: &mut Diagnostics) -> Mapping {
+    let mut vars: Mapping = vec![];
+    let mut set = |key: Spanned<String>, value: Node| {
+        vars.retain(|(k, _)| k.value != key.value);
+        vars.push((key, value));
+    };
+    for text in given {
+        if let Some(path) = text.strip_prefix('@') {
+            inventory::vars::file(Path::new(path), sources, found).into_iter().for_each(|(k, v)| set(k, v));
+            continue;
+        }
+        let file = sources.add("-e", text.as_str());
+        let whole = Span::new(file, 0, text.len());
+        if text.trim_start().starts_with('{') {
+            match yaml::parse_one(text, file) {
+                Ok(Some(Node { value: Yaml::Map(map), .. })) => map.into_iter().for_each(|(k, v)| set(k, v)),
+                Ok(_) => found.push(Diagnostic::error("no variables", Some(whole), "a mapping is wanted here")),
+                Err(errors) => found.extend(errors),
+            }
+            continue;
+        }
+        match text.split_once('=') {
+            Some((key, value)) => {
+                // Typed as in a file: a number is a number.
+                let parsed = yaml::parse_one(value, file).ok().flatten();
+                let plain = parsed.filter(|n| matches!(n.value, Yaml::Bool(_) | Yaml::Int(_) | Yaml::Float(_)));
+                let value = plain.map_or_else(|| Yaml::String(value.to_owned()), |n| n.value);
+                set(Spanned { value: key.trim().to_owned(), span: whole }, Node::new(whole, value));
+            }
+            None => found.push(
+                Diagnostic::error("no variable", Some(whole), "neither name=value nor @FILE")
+                    .help("such as -e port=8080"),
+            ),
+        }
+    }
+    vars
+}

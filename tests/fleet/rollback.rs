@@ -1,0 +1,108 @@
+//! Going back: what a run did is taken back from what the host itself has kept.
+
+use crate::host::{Fleet, Kind};
+use crate::snapshot::Snapshot;
+use crate::trueup::Ran;
+use crate::trueup::{example, manifest, run_with, trueup};
+
+/// Runs a command that needs no manifest.
+fn on(fleet: &Fleet, words: &[&str]) -> Ran {
+    let mut args: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
+    args.extend(["-i".into(), fleet.inventory().display().to_string()]);
+    args.extend(["--known-hosts".into(), fleet.known_hosts().display().to_string()]);
+    args.extend(["--private-key".into(), fleet.key().display().to_string()]);
+    run_with(&args, &[])
+}
+
+/// What a rollback does not bring back, by the beginning of the path, and why.
+const STAYS: &[(&str, &str)] = &[
+    ("var/lib/trueup", "the journal itself"),
+    ("var/log", "logs"),
+    ("var/lib/apt", "the index that apt had fetched"),
+    ("var/cache/apt", "packages that apt had fetched"),
+    ("var/cache/debconf", "dpkg's questions, which a removal keeps until a purge"),
+    ("var/cache/ldconfig", "made anew at each change of a library"),
+    ("var/lib/dpkg", "a removed package stays known by its configuration files"),
+    ("var/lib/systemd", "when timers last ran, which units were enabled once"),
+    ("etc/nginx", "configuration files of a removed package, as apt leaves them"),
+    ("etc/default/nginx", "likewise"),
+    ("etc/init.d/nginx", "likewise"),
+    ("etc/logrotate.d/nginx", "likewise"),
+    ("etc/ufw", "likewise"),
+    ("etc/rc", "links of an init script that is left"),
+    ("etc/ld.so.cache", "made anew at each change of a library"),
+    ("etc/passwd-", "the copy that the account programs leave of what was before them"),
+    ("etc/shadow-", "likewise"),
+    ("etc/group-", "likewise"),
+    ("etc/gshadow-", "likewise"),
+    ("etc/subuid", "likewise, with the ranges of a user that is gone"),
+    ("etc/subgid", "likewise"),
+    ("etc/.pwd.lock", "the account programs' lock"),
+    ("usr/share/man", "the index of manual pages"),
+    ("var/lib/nginx", "made by the package, removed by its purge"),
+    ("var/www", "likewise"),
+    ("run", "in memory"),
+    ("tmp", "in memory"),
+    ("etc/trueup", "the firewall's folder"),
+];
+
+fn assert_as_before(before: &Snapshot, after: &Snapshot) {
+    let before = before.clone().without_mtimes();
+    let left: Vec<String> = before
+        .differences(after)
+        .iter()
+        .filter(|d| !STAYS.iter().any(|(path, _)| d.path.to_string_lossy().starts_with(path)))
+        .map(ToString::to_string)
+        .collect();
+    assert!(left.is_empty(), "{}", left.join("\n"));
+}
+
+#[test]
+fn a_whole_web_tier_goes_back_to_what_it_was_and_forth_again() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian), ("db1", Kind::Debian)]);
+    let host = fleet.host("web1");
+    let group = fleet.dir().join("web.ini");
+    std::fs::write(&group, "[web]\nweb1\n").unwrap();
+    let group = group.display().to_string();
+    let site = example("web-tier");
+    let before = host.snapshot();
+    trueup(&fleet, "apply", &site, &["-i", &group, "--yes"]).code(0);
+    let applied = host.snapshot();
+
+    on(&fleet, &["rollback", "last", "--plan"]).code(2).says("< package[nginx-light]").says("apt-get");
+    applied.assert_same(&host.snapshot());
+    let ran = on(&fleet, &["rollback", "last", "--yes"]).code(0);
+    assert!(ran.stderr.contains("not in that run: db1"), "{}", ran.stderr);
+    assert_as_before(&before, &host.snapshot());
+    assert_eq!(host.sh("dpkg-query -W -f '${db:Status-Status}' nginx-light 2>/dev/null; id deploy 2>&1; nft list tables | grep -c trueup; systemctl is-active nginx; true").text().replace('\n', " "),
+        "id: ‘deploy’: no such user 0 inactive");
+
+    // Taking back is a run, which can be taken back itself.
+    on(&fleet, &["rollback", "last", "--yes"]).code(0);
+    trueup(&fleet, "plan", &site, &["-i", &group]).code(0);
+}
+
+#[test]
+fn what_somebody_else_has_touched_since_stays_with_what_it_stands_on() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian)]);
+    let host = fleet.host("web1");
+    host.sh("echo old >/srv/kept").text();
+    let site = manifest(
+        &fleet,
+        "- hosts: all\n  resources:\n    - file: /srv/kept\n      content: new\n    - directory: /srv/app\n    - file: /srv/app/config\n      content: ours\n    - exec: once\n      command: touch /srv/mark\n      creates: /srv/mark\n",
+    );
+    trueup(&fleet, "apply", &site, &["--yes"]).code(0);
+    host.sh("echo theirs >/srv/app/config").text();
+    on(&fleet, &["rollback", "last", "--plan"])
+        .code(2)
+        .says("something else has touched it since")
+        .says("! cannot be undone: no `undo` is given for the command");
+    on(&fleet, &["rollback", "last", "--yes"]).code(3).says("left alone on web1");
+    assert_eq!(host.sh("cat /srv/kept /srv/app/config; ls /srv/mark").text(), "old\ntheirs\n/srv/mark");
+    let runs = host.sh("ls /var/lib/trueup/runs").text();
+    let first = runs.lines().next().unwrap();
+    on(&fleet, &["rollback", first, "--force", "--yes"]).code(0);
+    assert_eq!(host.sh("cat /srv/kept; ls /srv/app 2>&1 | wc -l").text(), "old\n1");
+    on(&fleet, &["rollback", "2031"]).code(1);
+    on(&fleet, &["rollback", "no/run"]).code(1);
+}
