@@ -17,7 +17,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("store", &["facts", "shell"]),
     ("journal", &["shell"]),
     ("engine", &["catalog", "facts", "journal", "language", "plan", "resources", "shell", "store", "transport"]),
-    ("report", &["catalog", "engine", "facts", "language", "plan", "resources", "store"]),
+    ("report", &["catalog", "engine", "facts", "journal", "language", "plan", "resources", "store"]),
     (
         "cli",
         &[

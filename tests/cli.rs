@@ -99,7 +99,7 @@ fn doc_explains_a_type_and_suggests_one() {
 
 #[test]
 fn schemas_are_json_and_completions_are_there() {
-    for what in ["manifest", "plan", "history", "diff", "facts"] {
+    for what in ["manifest", "plan", "history", "history-from-hosts", "diff", "facts"] {
         let text = with("", &["schema", what]);
         let json = text.split("--- stdout\n").nth(1).unwrap().split("--- stderr").next().unwrap();
         assert!(serde_json::from_str::<serde_json::Value>(json).is_ok(), "{what}");

@@ -109,6 +109,21 @@ fn two_applies_are_listed_shown_and_compared() {
 }
 
 #[test]
+fn what_is_lost_here_is_told_by_the_hosts() {
+    let project = Project::new(FAILING);
+    assert_eq!(project.raw(&["apply", "--reason", "CHG-1"]).0, 3);
+    project.resources(WORKING);
+    assert_eq!(project.raw(&["apply"]).0, 0);
+    let names = project.names();
+    std::fs::remove_file(project.store()).unwrap();
+    insta::assert_snapshot!(project.run(&["history", "--from-hosts", "-i", "hosts.yml"]));
+    let json = project.raw(&["history", "--from-hosts", "-i", "hosts.yml", "here", "--json"]).1;
+    let json: serde_json::Value = serde_json::from_str(json.split("--- stderr").next().unwrap()).unwrap();
+    assert_eq!(json["runs"][1]["run"], names[1]);
+    assert_eq!(json["runs"][1]["hosts"][0]["changes"][1], "exec[fail]");
+}
+
+#[test]
 fn a_record_that_was_changed_is_named() {
     let project = Project::new(WORKING);
     assert_eq!(project.raw(&["apply", "--reason", "CHG-1"]).0, 0);

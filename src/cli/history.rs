@@ -1,4 +1,7 @@
+use super::fleet::{self, ConnectionArgs, HostArgs};
 use super::{CliError, Output, record};
+use crate::engine::outcome::HostStatus;
+use crate::engine::rebuilt;
 use crate::report::{history, json};
 use crate::store::history::chain::Verdict;
 use clap::Subcommand;
@@ -14,6 +17,17 @@ pub struct Args {
     /// One JSON document; `trueup schema history` describes it.
     #[arg(long)]
     json: bool,
+    /// Put the list together from the hosts' journals, where the records here are lost.
+    #[arg(long)]
+    from_hosts: bool,
+    /// With --from-hosts: which hosts, as a pattern; without one, all.
+    #[arg(requires = "from_hosts")]
+    pattern: Option<String>,
+    /// With --from-hosts: the inventory, as for plan.
+    #[arg(short, long, value_name = "INVENTORY", requires = "from_hosts")]
+    inventory: Vec<String>,
+    #[command(flatten)]
+    connection: ConnectionArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -30,6 +44,9 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     if let Some(What::Verify { holds }) = &args.what {
         return verify(holds.as_deref(), output);
     }
+    if args.from_hosts {
+        return from_hosts(args, output);
+    }
     let runs = record::history(output)?.runs((args.limit > 0).then_some(args.limit))?;
     let text = match args.json {
         true => format!("{}\n", json::history(&runs).map_err(|e| CliError::Other(e.to_string()))?),
@@ -37,6 +54,36 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     };
     super::print(&text)?;
     Ok(0)
+}
+
+fn from_hosts(args: &Args, output: &Output) -> Result<u8, CliError> {
+    let hosts = HostArgs { inventory: args.inventory.clone(), limit: None, extra_vars: vec![] };
+    let pattern = args.pattern.as_deref().unwrap_or("all");
+    let kept = fleet::without_manifest(pattern, &hosts, &args.connection, None, output)?.kept()?;
+    let mut code = 0;
+    for host in &kept {
+        match &host.runs {
+            Ok(_) => {}
+            Err(HostStatus::Unreachable { reason, .. }) => {
+                code = 4;
+                eprintln!("unreachable {}: {reason}", host.host);
+            }
+            Err(_) => {
+                code = code.max(3);
+                eprintln!("{}: not looked at", host.host);
+            }
+        }
+    }
+    let (mut runs, unread) = rebuilt::runs(&kept);
+    if args.limit > 0 {
+        runs.truncate(args.limit);
+    }
+    let text = match args.json {
+        true => format!("{}\n", json::rebuilt(&runs, &unread).map_err(|e| CliError::Other(e.to_string()))?),
+        false => history::rebuilt(&runs, &unread, output.style()),
+    };
+    super::print(&text)?;
+    Ok(code)
 }
 
 fn verify(kept: Option<&str>, output: &Output) -> Result<u8, CliError> {

@@ -109,7 +109,12 @@ impl Recorder {
 /// Opens the history of the project here to read it.
 pub fn history(output: &Output) -> Result<History, CliError> {
     let path = path(&settings(Path::new(""), output)?.history)?;
-    let missing = || CliError::Other(format!("no run is on record: there is no {}", path.display()));
+    let missing = || {
+        CliError::Other(format!(
+            "no run is on record: there is no {}\n`trueup history --from-hosts` asks the hosts for what they have kept",
+            path.display()
+        ))
+    };
     History::read(&path)?.ok_or_else(missing)
 }
 

@@ -17,6 +17,8 @@ enum What {
     Plan,
     /// What `history --json` prints.
     History,
+    /// What `history --from-hosts --json` prints.
+    HistoryFromHosts,
     /// What `diff RUN..RUN --json` prints.
     Diff,
     /// What `facts --json` prints of each host.
@@ -28,6 +30,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         What::Manifest => schema::manifest(),
         What::Plan => schemars::schema_for!(json::Document<'_>).to_value(),
         What::History => schemars::schema_for!(json::HistoryDocument<'_>).to_value(),
+        What::HistoryFromHosts => schemars::schema_for!(json::RebuiltDocument<'_>).to_value(),
         What::Diff => schemars::schema_for!(json::ComparisonDocument<'_>).to_value(),
         What::Facts => schemars::schema_for!(Facts).to_value(),
     };

@@ -3,6 +3,7 @@
 pub mod carry_out;
 pub mod compare;
 pub mod outcome;
+pub mod rebuilt;
 pub mod run;
 pub mod schedule;
 pub mod take_back;

@@ -4,6 +4,7 @@
 //! It comes back from the host, so it is as untrusted as any answer: bounded, and strict in what it may hold. A host
 //! that lies in it can harm itself alone, for what it says is carried out nowhere else.
 
+pub mod kept;
 pub mod undo;
 
 use crate::shell::frame::Frame;

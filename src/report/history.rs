@@ -4,34 +4,73 @@ use super::style::Style;
 use super::text;
 use crate::catalog::id::visible;
 use crate::engine::outcome::Totals;
+use crate::engine::rebuilt::{RebuiltRun, Unread};
+use crate::journal::kept::Ending;
 use crate::store::history::record::{Began, Run};
+use crate::store::utc::Utc;
 use std::fmt::Write as _;
+
+const HEADS: [&str; 6] = ["RUN", "WHEN", "WHO", "HOSTS", "OUTCOME", "REASON"];
 
 /// A line a run, under a heading.
 pub fn list(runs: &[Run], style: Style) -> String {
-    let heads = ["RUN", "WHEN", "WHO", "HOSTS", "OUTCOME", "REASON"];
-    let plain = Style::default();
-    let rows: Vec<[String; 6]> = runs
-        .iter()
-        .map(|run| {
+    let cells = |style: Style| {
+        let row = |run: &Run| {
             let b = &run.began;
             let hosts = b.hosts.len().to_string();
-            [b.run.to_string(), b.at.to_string(), who(b), hosts, outcome(run, plain), reason(b)]
-        })
-        .collect();
-    let wide = |s: &String| s.chars().count();
-    let width = |n: usize| rows.iter().filter_map(|r| r.get(n)).map(wide).chain([heads[n].len()]).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..heads.len()).map(width).collect();
-    let line = |cells: &[String; 6], painted: &dyn Fn(usize, &str) -> String| {
-        let padded =
-            cells.iter().zip(&widths).enumerate().map(|(n, (cell, width))| {
-                format!("{}{}", painted(n, cell), " ".repeat(width.saturating_sub(wide(cell))))
-            });
-        format!("{}\n", padded.collect::<Vec<_>>().join("  ").trim_end())
+            [b.run.to_string(), b.at.to_string(), who(b), hosts, outcome(run, style), reason(b.reason.as_deref())]
+        };
+        runs.iter().map(row).collect::<Vec<_>>()
     };
-    let mut out = line(&heads.map(str::to_owned), &|_, cell| style.bold(cell));
-    for (run, cells) in runs.iter().zip(&rows) {
-        out.push_str(&line(cells, &|n, cell| if n == 4 { outcome(run, style) } else { cell.to_owned() }));
+    table(&cells(Style::default()), &cells(style), style)
+}
+
+/// The same of what hosts have kept, and what could not be read of it.
+pub fn rebuilt(runs: &[RebuiltRun], unread: &[Unread], style: Style) -> String {
+    let cells = |style: Style| {
+        let row = |run: &RebuiltRun| {
+            let who = visible(&run.owner);
+            let hosts = run.hosts.len().to_string();
+            let reason = reason(run.reason.as_deref());
+            [run.run.to_string(), Utc(run.started).to_string(), who, hosts, endings(run, style), reason]
+        };
+        runs.iter().map(row).collect::<Vec<_>>()
+    };
+    let mut out = table(&cells(Style::default()), &cells(style), style);
+    for (host, run, why) in unread {
+        let _ = writeln!(out, "{} {run} on {}: {}", style.yellow("unread"), visible(host), visible(why));
+    }
+    out
+}
+
+/// `2 applied, 1 failed`.
+fn endings(run: &RebuiltRun, style: Style) -> String {
+    let of = |ending: Ending| run.hosts.iter().filter(|h| h.ending == ending).count();
+    let parts = [
+        (of(Ending::Applied), style.green("applied")),
+        (of(Ending::Failed), style.red("failed")),
+        (of(Ending::NoEnd), style.red("without an end")),
+    ];
+    let told = parts.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
+    told.collect::<Vec<_>>().join(", ")
+}
+
+/// `plain` is what `painted` is without colours, for the widths.
+fn table(plain: &[[String; 6]], painted: &[[String; 6]], style: Style) -> String {
+    if plain.is_empty() {
+        return "no run is on record\n".into();
+    }
+    let wide = |cell: &str| cell.chars().count();
+    let heads = HEADS.map(str::to_owned);
+    let all = || std::iter::once(&heads).chain(plain);
+    let width = |n: usize| all().filter_map(|row| row.get(n)).map(|cell| wide(cell)).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..HEADS.len()).map(width).collect();
+    let bold = HEADS.map(|head| style.bold(head));
+    let mut out = String::new();
+    for (plain, painted) in all().zip(std::iter::once(&bold).chain(painted)) {
+        let cells = plain.iter().zip(painted).zip(&widths);
+        let padded = cells.map(|((plain, shown), width)| format!("{shown}{}", " ".repeat(width - wide(plain))));
+        let _ = writeln!(out, "{}", padded.collect::<Vec<_>>().join("  ").trim_end());
     }
     out
 }
@@ -78,7 +117,8 @@ pub fn head(run: &Run, style: Style) -> String {
 /// A run in a line, in a comparison.
 pub(super) fn one_line(run: &Run) -> String {
     let b = &run.began;
-    let parts = [b.run.to_string(), b.at.to_string(), who(b), outcome(run, Style::default()), reason(b)];
+    let parts =
+        [b.run.to_string(), b.at.to_string(), who(b), outcome(run, Style::default()), reason(b.reason.as_deref())];
     parts.iter().filter(|p| !p.is_empty()).map(String::as_str).collect::<Vec<_>>().join("  ")
 }
 
@@ -89,8 +129,8 @@ fn who(began: &Began) -> String {
     }
 }
 
-fn reason(began: &Began) -> String {
-    began.reason.as_deref().map(visible).unwrap_or_default()
+fn reason(reason: Option<&str>) -> String {
+    reason.map(visible).unwrap_or_default()
 }
 
 fn outcome(run: &Run, style: Style) -> String {

@@ -3,6 +3,7 @@
 use super::timings::RunTimings;
 use crate::engine::compare::Comparison;
 use crate::engine::outcome::{HostReport, Totals, exit_code};
+use crate::engine::rebuilt::{RebuiltRun, Unread};
 use crate::store::history::record::Run;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -84,6 +85,28 @@ pub struct HistoryDocument<'a> {
 /// As [`document`].
 pub fn history(runs: &[Run]) -> Result<String, serde_json::Error> {
     serde_json::to_string_pretty(&HistoryDocument { kind: "trueup/history", version: VERSION, runs })
+}
+
+/// What `history --from-hosts --json` prints.
+#[derive(Serialize, JsonSchema)]
+pub struct RebuiltDocument<'a> {
+    /// `trueup/history-from-hosts`.
+    pub kind: &'static str,
+    /// As [`Document::version`].
+    pub version: u32,
+    /// The newest first.
+    pub runs: &'a [RebuiltRun],
+    /// Runs that a host has kept and that cannot be read: host, run, why.
+    pub unread: &'a [Unread],
+}
+
+/// Runs as their hosts tell of them, as one JSON document.
+///
+/// # Errors
+/// As [`document`].
+pub fn rebuilt(runs: &[RebuiltRun], unread: &[Unread]) -> Result<String, serde_json::Error> {
+    let document = RebuiltDocument { kind: "trueup/history-from-hosts", version: VERSION, runs, unread };
+    serde_json::to_string_pretty(&document)
 }
 
 /// What `diff RUN..RUN --json` prints.

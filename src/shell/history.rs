@@ -53,3 +53,16 @@ pub fn look(which: &Which, state_dir: &StateDir, nonce: &Nonce) -> Vec<u8> {
     );
     super::script(nonce, &text)
 }
+
+/// A script that tells of all runs, the oldest first. Three answers each: its name, its record, its journal.
+pub fn all(state_dir: &StateDir, nonce: &Nonce) -> Vec<u8> {
+    let text = format!(
+        "(\n{}n=0\nfor d in \"$s\"/runs/*/; do\nd=${{d%/}}\nif [ ! -f \"$d/record\" ]; then continue; fi\n\
+         b $n\nprintf %s \"${{d##*/}}\"\ne $n 0\nn=$((n + 1))\n\
+         b $n\nhead -c 4194304 \"$d/record\"\ne $n $?\nn=$((n + 1))\n\
+         b $n\nhead -c 4194304 \"$d/journal\" 2>/dev/null\ne $n 0\nn=$((n + 1))\n\
+         done\n)\n",
+        state_dir.locate()
+    );
+    super::script(nonce, &text)
+}

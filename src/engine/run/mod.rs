@@ -5,6 +5,7 @@
 mod apply;
 mod confirm;
 mod judge;
+pub mod kept;
 pub mod rollback;
 
 use super::outcome::{HostReport, HostStatus};

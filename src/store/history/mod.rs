@@ -15,6 +15,7 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use prune::Keep;
+use rayon::prelude::*;
 use record::{Began, Ended, Run};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params};
 use serde::Serialize;
@@ -189,12 +190,11 @@ impl History {
     /// # Errors
     /// Where it is not on record then.
     pub fn end(&mut self, run: &RunName, reports: &[String], ended: &Ended, keep: &Keep) -> Result<(), HistoryError> {
-        let mut bodies = vec![];
-        for report in reports {
+        let pack = |report: &String| {
             let mut gzip = GzEncoder::new(vec![], Compression::fast());
-            let packed = gzip.write_all(report.as_bytes()).and_then(|()| gzip.finish());
-            bodies.push(packed.map_err(|e| unreadable(0, &e))?);
-        }
+            gzip.write_all(report.as_bytes()).and_then(|()| gzip.finish()).map_err(|e| unreadable(0, &e))
+        };
+        let bodies: Vec<Vec<u8>> = reports.par_iter().map(pack).collect::<Result<_, _>>()?;
         let transaction = self.begin_writing()?;
         for body in bodies {
             append(&transaction, HOST, run.as_str(), &body)?;

@@ -1,6 +1,7 @@
 use super::record::{By, From, Process, Purpose};
 use super::*;
 use crate::store::utc::Utc;
+use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 const KEEP_ALL: Keep = Keep { runs: None, days: None };
@@ -295,4 +296,58 @@ fn a_run_is_meant_by_its_name_a_start_of_it_or_as_the_last() {
     assert_eq!(found(name(2).as_str()), Ok(2));
     assert_eq!(found("19700103"), Ok(2));
     insta::assert_snapshot!([found("197001"), found("19700203")].map(Result::unwrap_err).join("\n"));
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Begin,
+    /// The oldest or the newest of those that have begun, or one between.
+    End(prop::sample::Index, Keep),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let keep = (prop::option::of(1u32..5), prop::option::of(1u32..9)).prop_map(|(runs, days)| Keep { runs, days });
+    prop_oneof![Just(Act::Begin), (any::<prop::sample::Index>(), keep).prop_map(|(which, keep)| Act::End(which, keep))]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn whatever_runs_the_chain_holds_and_whatever_is_changed_is_found(
+        acts in prop::collection::vec(act(), 1..12),
+        which in any::<prop::sample::Index>(),
+        bit in any::<prop::sample::Index>(),
+    ) {
+        let place = Place::new();
+        let mut history = place.open();
+        let (mut next, mut open) = (0, vec![]);
+        for act in acts {
+            match act {
+                Act::End(which, keep) if !open.is_empty() => {
+                    let n = open.remove(which.index(open.len()));
+                    history.end(&name(n), &[report(n)], &ended(n), &keep).unwrap();
+                }
+                _ => {
+                    history.begin(&began(next)).unwrap();
+                    open.push(next);
+                    next += 1;
+                }
+            }
+            whole(history.verify(None).unwrap());
+        }
+        let numbers: Vec<i64> = {
+            let mut all = history.store.prepare("SELECT number FROM record").unwrap();
+            all.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        };
+        let number = numbers[which.index(numbers.len())];
+        let mut body: Vec<u8> =
+            history.store.query_row("SELECT body FROM record WHERE number = ?1", [number], |row| row.get(0)).unwrap();
+        let at = bit.index(body.len() * 8);
+        body[at / 8] ^= 1 << (at % 8);
+        history.store.execute("UPDATE record SET body = ?1 WHERE number = ?2", params![body, number]).unwrap();
+        let verdict = history.verify(None).unwrap();
+        // A place of pruning that cannot be read any more is missed where the chain begins.
+        prop_assert!(matches!(verdict, Verdict::Broken { number: n, .. } if n <= number), "{:?}", verdict);
+    }
 }
