@@ -109,6 +109,19 @@ fn two_applies_are_listed_shown_and_compared() {
 }
 
 #[test]
+fn a_rollback_is_on_record_too() {
+    let project = Project::new(WORKING);
+    assert_eq!(project.raw(&["apply"]).0, 0);
+    assert_eq!(project.raw(&["rollback", "last", "-i", "hosts.yml", "--plan"]).0, 2);
+    assert_eq!(project.names().len(), 1, "what only shows is not");
+    assert_eq!(project.raw(&["rollback", "last", "-i", "hosts.yml", "--reason", "CHG-2"]).0, 0);
+    assert!(!project.path().join("a").exists());
+    insta::assert_snapshot!(project.run(&["show", "last"]));
+    insta::assert_snapshot!(project.run(&["history"]));
+    insta::assert_snapshot!(project.run(&["history", "--from-hosts", "-i", "hosts.yml"]));
+}
+
+#[test]
 fn what_is_lost_here_is_told_by_the_hosts() {
     let project = Project::new(FAILING);
     assert_eq!(project.raw(&["apply", "--reason", "CHG-1"]).0, 3);
@@ -200,6 +213,7 @@ fn no_secret_is_in_the_store() {
         "    - exec: guarded\n      command: echo {{ pw }}; exit 1\n      unless: test {{ pw }} = x\n",
         "    - cron: job\n      command: \"true {{ pw }}\"\n      schedule: \"{{ pw }}\"\n      when: false\n",
         "    - file: OUT/b\n      content: \"{{ given }}\"\n      sensitive: true\n",
+        "    - exec: make\n      command: touch OUT/made\n      creates: OUT/made\n      undo: echo {{ pw }}; exit 1\n",
     ));
     let secret = "correct horse battery";
     std::fs::create_dir(project.path().join("group_vars")).unwrap();
@@ -209,6 +223,10 @@ fn no_secret_is_in_the_store() {
     assert_eq!(printed.0, 3, "{}", printed.1);
     assert!(!printed.1.contains(secret), "{}", printed.1);
     assert!(std::fs::read_to_string(project.path().join("a")).unwrap().contains(secret), "it reached the host");
+
+    let undone = project.raw(&["rollback", "last", "-i", "hosts.yml"]);
+    assert_eq!(undone.0, 3, "{}", undone.1);
+    assert!(!undone.1.contains(secret), "{}", undone.1);
 
     let store = rusqlite::Connection::open(project.store()).unwrap();
     let mut rows = store.prepare("SELECT kind, body FROM record").unwrap();
@@ -223,7 +241,7 @@ fn no_secret_is_in_the_store() {
         };
         texts.push(text);
     }
-    assert_eq!(texts.len(), 3);
+    assert_eq!(texts.len(), 6);
     for text in texts {
         assert!(!text.contains(secret), "{text}");
     }

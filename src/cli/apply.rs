@@ -27,7 +27,14 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     let started = Instant::now();
     let run = fleet::load(&args.fleet, output)?.because(args.record.reason.clone()).into_run()?;
     let load = started.elapsed();
-    let mut recorder = Recorder::new(&args.record, Purpose::Apply, &run, &args.fleet.project, output)?;
+    let mut recorder = Recorder::new(
+        &args.record,
+        Purpose::Apply,
+        &run,
+        &args.fleet.project.hosts,
+        Some(&args.fleet.project.manifest),
+        output,
+    )?;
     let hosts: Vec<String> = run.jobs.iter().map(|j| j.host.clone()).collect();
     let asks = !args.yes && std::io::stdin().is_terminal();
     let options = args.report.options(output);

@@ -1,13 +1,14 @@
 //! The history: where it is, and what is put on record of a run.
 
 use super::connect::local_user;
-use super::fleet::{self, ProjectArgs};
+use super::fleet::{self, HostArgs};
 use super::{CliError, Output};
 use crate::engine::outcome::{ChangeStatus, HostReport, Totals};
 use crate::engine::run::Run;
 use crate::language::settings::{self, Settings};
 use crate::language::span::Sources;
 use crate::plan::digest;
+use crate::shell::state::RunName;
 use crate::store::history::prune::Keep;
 use crate::store::history::record::{Began, By, Ended, From, Process, Purpose};
 use crate::store::history::{History, HistoryError};
@@ -40,15 +41,16 @@ impl Recorder {
         args: &RecordArgs,
         purpose: Purpose,
         run: &Run,
-        project: &ProjectArgs,
+        hosts: &HostArgs,
+        manifest: Option<&Path>,
         output: &Output,
     ) -> Result<Self, CliError> {
-        let settings = settings(project.manifest.parent().unwrap_or(Path::new("")), output)?.history;
+        let settings = settings(manifest.and_then(Path::parent).unwrap_or(Path::new("")), output)?.history;
         let history = match args.no_history {
             true => None,
             false => Some(History::open(&path(&settings)?).map_err(unrecorded)?),
         };
-        let manifest = project.manifest.canonicalize().unwrap_or_else(|_| project.manifest.clone());
+        let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned()).display().to_string();
         Ok(Self {
             history,
             began: Began {
@@ -57,9 +59,10 @@ impl Recorder {
                 at: Utc::now(),
                 by: by(),
                 from: from(),
-                command: shown_command(std::env::args_os(), &project.hosts.extra_vars),
-                manifest: Some(manifest.display().to_string()),
-                sources: Some(run.project.digest.as_str().to_owned()),
+                command: shown_command(std::env::args_os(), &hosts.extra_vars),
+                manifest: manifest.map(whole),
+                sources: manifest.map(|_| run.project.digest.as_str().to_owned()),
+                undoes: None,
                 reason: run.apply.reason.clone(),
                 hosts: run.jobs.iter().map(|j| j.host.clone()).collect(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -67,6 +70,12 @@ impl Recorder {
             keep: Keep { runs: settings.keep.map(Into::into), days: settings.keep_days.map(Into::into) },
             has_begun: false,
         })
+    }
+
+    /// What a rollback takes back, and where.
+    pub fn undoes(&mut self, run: &str, reports: &[HostReport]) {
+        self.began.undoes = RunName::parse(run);
+        self.began.hosts = reports.iter().map(|r| r.host.clone()).collect();
     }
 
     /// To be called before anything is changed.

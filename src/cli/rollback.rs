@@ -1,10 +1,12 @@
 use super::fleet::{self, ConnectionArgs, HostArgs, ReportArgs};
+use super::record::{RecordArgs, Recorder};
 use super::{CliError, Output};
 use crate::engine::outcome::{HostReport, exit_code};
 use crate::engine::run::rollback::Rollback;
 use crate::report::progress::Progress;
 use crate::report::{json, text};
 use crate::shell::history::Which;
+use crate::store::history::record::Purpose;
 use std::io::IsTerminal as _;
 
 #[derive(Debug, clap::Args)]
@@ -23,9 +25,8 @@ pub struct Args {
     /// Take back also what something else has touched since.
     #[arg(long)]
     force: bool,
-    /// Why, for the hosts' journals.
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
+    #[command(flatten)]
+    record: RecordArgs,
     /// Do it without asking. Where standard input is no terminal, nobody is asked either.
     #[arg(short, long)]
     yes: bool,
@@ -35,8 +36,13 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     let which = Which::parse(&args.run).ok_or_else(|| {
         CliError::Other(format!("`{}` names no run; a name is like 20261123T071500Z-3f2a, or `last`", args.run))
     })?;
-    let reason = args.reason.clone();
+    let reason = args.record.reason.clone();
     let run = fleet::without_manifest("all", &args.hosts, &args.connection, reason, output)?;
+    let mut recorder = match args.plan {
+        true => None,
+        false => Some(Recorder::new(&args.record, Purpose::Rollback, &run, &args.hosts, None, output)?),
+    };
+    let mut unrecorded = None;
     let hosts: Vec<String> = run.jobs.iter().map(|j| j.host.clone()).collect();
     let options = args.report.options(output);
     let hidden = output.quiet || args.report.json;
@@ -47,9 +53,7 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
         if let Some(p) = progress.borrow_mut().take() {
             p.finish();
         }
-        if args.plan {
-            return false;
-        }
+        let Some(recorder) = &mut recorder else { return false };
         if asks {
             shown = true;
             let _ = super::print(&text::plan(reports, &options));
@@ -57,6 +61,11 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
             if declined {
                 return false;
             }
+        }
+        recorder.undoes(name, reports);
+        if let Err(error) = recorder.begin() {
+            unrecorded = Some(error);
+            return false;
         }
         *progress.borrow_mut() = Some(Progress::new("taking back", hosts.clone(), hidden));
         true
@@ -71,6 +80,9 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
         p.finish();
     }
     let rolled = rolled.map_err(|e| CliError::Other(e.to_string()))?;
+    if let Some(error) = unrecorded {
+        return Err(error);
+    }
     if declined {
         eprintln!("nothing was changed");
         return Ok(0);
@@ -79,7 +91,7 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     if args.report.json {
         let document = json::document("trueup/rollback", reports, None).map_err(|e| CliError::Other(e.to_string()))?;
         super::print(&format!("{document}\n"))?;
-        return Ok(exit_code(reports));
+        return end(recorder, &rolled.run, reports);
     }
     let name = &rolled.run;
     let text = if args.plan {
@@ -92,5 +104,12 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     if !rolled.without.is_empty() {
         eprintln!("not in that run: {}", rolled.without.join(", "));
     }
-    Ok(exit_code(reports))
+    end(recorder, &rolled.run, reports)
+}
+
+fn end(recorder: Option<Recorder>, undone: &str, reports: &[HostReport]) -> Result<u8, CliError> {
+    let code = exit_code(reports);
+    let Some(mut recorder) = recorder else { return Ok(code) };
+    recorder.undoes(undone, reports);
+    recorder.end(reports, code)
 }

@@ -103,6 +103,7 @@ fn record_of(plan: &HostPlan, options: &ApplyOptions, noted: &BTreeSet<usize>) -
         needs: c.needs.clone(),
         noted: noted.contains(&n),
         cuts_off: c.commit_confirm,
+        sensitive: c.sensitive,
     };
     let step = |(n, s): (usize, &crate::plan::Step)| {
         let (path, argv) = match &s.planned.step {

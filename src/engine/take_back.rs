@@ -86,7 +86,8 @@ pub fn shown(host: &str, record: &Record, undoing: &Undoing, moved: &BTreeSet<&s
                 Act::RunOn { argv, .. } => format!("{} and what was noted before", words(argv)),
                 Act::Step(_) => continue,
             };
-            difference.note("by", Shown::Absent, Shown::value(by));
+            let by = if recorded.sensitive { Shown::Secret } else { Shown::value(by) };
+            difference.note("by", Shown::Absent, by);
         }
         if moved.contains(recorded.id.as_str()) {
             let text = "something else has touched it since: it is left as it is, with what it stands on";
@@ -97,7 +98,7 @@ pub fn shown(host: &str, record: &Record, undoing: &Undoing, moved: &BTreeSet<&s
             name: None,
             place: None,
             controls: vec![],
-            sensitive: false,
+            sensitive: recorded.sensitive,
             difference,
             needs: recorded.needs.clone(),
             refreshed_by: vec![],

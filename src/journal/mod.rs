@@ -49,6 +49,8 @@ pub struct RecordedChange {
     pub noted: bool,
     /// Whether it could keep the operator from coming back.
     pub cuts_off: bool,
+    /// Whether its values are never shown, nor what its steps say.
+    pub sensitive: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -122,7 +122,8 @@ pub fn of(record: &Record, which: &BTreeSet<usize>, how: &How) -> Undoing {
                 let was = record.changes.get(*old)?;
                 let (needs, noted) = (change.needs.clone(), false);
                 let (id, action) = (was.id.clone(), "restore".to_owned());
-                Some(super::RecordedChange { id, action, needs, noted, cuts_off: was.cuts_off })
+                let (cuts_off, sensitive) = (was.cuts_off, was.sensitive);
+                Some(super::RecordedChange { id, action, needs, noted, cuts_off, sensitive })
             })
             .collect(),
         steps: recorded,
@@ -224,7 +225,8 @@ mod tests {
     use crate::journal::{RecordedChange, VERSION};
 
     fn change(id: &str, needs: &[usize]) -> RecordedChange {
-        RecordedChange { id: id.into(), action: "create".into(), needs: needs.to_vec(), noted: true, cuts_off: false }
+        let (id, action, needs) = (id.into(), "create".into(), needs.to_vec());
+        RecordedChange { id, action, needs, noted: true, cuts_off: false, sensitive: false }
     }
 
     fn step(slot: u32, serves: usize, path: Option<&str>, argv: Option<&[&str]>, undo: Undo) -> RecordedStep {

@@ -6,7 +6,7 @@ use crate::catalog::id::visible;
 use crate::engine::outcome::Totals;
 use crate::engine::rebuilt::{RebuiltRun, Unread};
 use crate::journal::kept::Ending;
-use crate::store::history::record::{Began, Run};
+use crate::store::history::record::{Began, Purpose, Run};
 use crate::store::utc::Utc;
 use std::fmt::Write as _;
 
@@ -97,6 +97,9 @@ pub fn head(run: &Run, style: Style) -> String {
     if let Some(sources) = &b.sources {
         line("sources", &format!("sha256 {}", visible(sources)));
     }
+    if let Some(undone) = &b.undoes {
+        line("undoes", undone.as_str());
+    }
     if let Some(ended) = &run.ended {
         line("plan", &format!("sha256 {}", visible(&ended.plan)));
     }
@@ -138,7 +141,11 @@ fn outcome(run: &Run, style: Style) -> String {
         return if run.is_running() { style.yellow("running") } else { style.red("did not end") };
     };
     let totals = serde_json::to_value(&ended.totals).and_then(serde_json::from_value::<Totals>);
-    text::counts(&totals.unwrap_or_default(), style)
+    let counts = text::counts(&totals.unwrap_or_default(), style);
+    match run.began.purpose {
+        Purpose::Apply => counts,
+        Purpose::Rollback => format!("rollback: {counts}"),
+    }
 }
 
 fn duration(seconds: u64) -> String {

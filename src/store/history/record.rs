@@ -39,6 +39,8 @@ pub struct Began {
     pub manifest: Option<String>,
     /// SHA-256 over the manifests, modules, templates and files that were read, with their names.
     pub sources: Option<String>,
+    /// Of a rollback: the run that it took back.
+    pub undoes: Option<RunName>,
     /// As `--reason` gave it.
     pub reason: Option<String>,
     /// The hosts it was for.

@@ -22,6 +22,7 @@ fn began(n: u64) -> Began {
         command: vec!["trueup".into(), "apply".into()],
         manifest: Some("/srv/site.yml".into()),
         sources: None,
+        undoes: None,
         reason: Some(format!("CHG-{n}")),
         hosts: vec!["web1".into()],
         version: "0".into(),
