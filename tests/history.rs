@@ -109,6 +109,26 @@ fn two_applies_are_listed_shown_and_compared() {
 }
 
 #[test]
+fn who_is_asked_and_says_no_is_not_on_record() {
+    let project = Project::new(WORKING);
+    let answer = |typed: &str| {
+        let mut script = here::beside(project.path(), "script");
+        script.args(["-qec", &format!("'{}' apply --reason CHG-1", here::PROGRAM), "/dev/null"]);
+        let mut child = script.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), typed.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success());
+    };
+    answer("n\n");
+    assert_eq!(project.run(&["history"]), "exit 0\nno run is on record\n--- stderr\n");
+    answer("y\n");
+    assert_eq!(project.names().len(), 1);
+    assert!(project.path().join("a").exists());
+    // There is nothing to ask about now, and it is a run all the same.
+    answer("");
+    assert_eq!(project.names().len(), 2);
+}
+
+#[test]
 fn a_rollback_is_on_record_too() {
     let project = Project::new(WORKING);
     assert_eq!(project.raw(&["apply"]).0, 0);

@@ -251,10 +251,12 @@ fn an_agent_a_password_and_a_certified_host_key_are_enough() {
 fn at_a_terminal(args: &[String], typed: &str) -> Ran {
     let words: Vec<String> =
         [env!("CARGO_BIN_EXE_trueup").to_owned()].iter().chain(args).map(|a| format!("'{a}'")).collect();
+    let state = tempfile::tempdir().unwrap();
     let mut child = Command::new("script")
         .args(["-qec", &words.join(" "), "/dev/null"])
         .env_remove("SSH_AUTH_SOCK")
         .env("TERM", "dumb")
+        .env("XDG_STATE_HOME", state.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -6,7 +6,13 @@ use std::process::Command;
 /// Runs the program in a folder that all it keeps is in: what it remembers, and what it keeps on this machine as on a
 /// host. For root that is a place of the system's, so that two tests would wait for one another; a mount hides it.
 pub fn trueup(dir: &Path) -> Command {
-    let program = env!("CARGO_BIN_EXE_trueup");
+    beside(dir, PROGRAM)
+}
+
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_trueup");
+
+/// Likewise another program, which calls it.
+pub fn beside(dir: &Path, program: &str) -> Command {
     let host = dir.join(".host");
     std::fs::create_dir_all(&host).unwrap();
     const BELOW: &str = r#"mkdir -p /var/lib/trueup && mount --bind "$0" /var/lib/trueup && exec "$@""#;
