@@ -1,13 +1,14 @@
 use super::fleet::{self, FleetArgs, ReportArgs};
 use super::record::{RecordArgs, Recorder};
-use super::{CliError, Output};
+use super::rollout::RolloutArgs;
+use super::{CliError, Output, prompt};
 use crate::engine::outcome::{HostReport, Totals, exit_code};
-use crate::engine::run::Mode;
-use crate::report::progress::Progress;
+use crate::engine::run::{Event, Mode, Operator, Wave};
+use crate::report::progress::{Progress, part};
 use crate::report::timings::RunTimings;
 use crate::report::{json, text};
 use crate::store::history::record::Purpose;
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::time::Instant;
 
 #[derive(Debug, clap::Args)]
@@ -18,6 +19,8 @@ pub struct Args {
     report: ReportArgs,
     #[command(flatten)]
     record: RecordArgs,
+    #[command(flatten)]
+    rollout: RolloutArgs,
     /// Apply without asking. Where standard input is no terminal, nobody is asked either.
     #[arg(short, long)]
     yes: bool,
@@ -25,7 +28,10 @@ pub struct Args {
 
 pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     let started = Instant::now();
-    let run = fleet::load(&args.fleet, output)?.because(args.record.reason.clone()).into_run()?;
+    let loaded = fleet::load_project(&args.fleet.project, output)?;
+    let (order, pause) = args.rollout.of(&loaded)?;
+    let run = fleet::prepare_fleet(loaded, &args.fleet, output)?;
+    let run = run.because(args.record.reason.clone()).in_order(order, pause).into_run()?;
     let load = started.elapsed();
     let mut recorder = Recorder::new(
         &args.record,
@@ -35,51 +41,37 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
         Some(&args.fleet.project.manifest),
         output,
     )?;
-    let hosts: Vec<String> = run.jobs.iter().map(|j| j.host.clone()).collect();
     let asks = !args.yes && std::io::stdin().is_terminal();
     let options = args.report.options(output);
-    let hidden = output.quiet || args.report.json;
-    let mut progress = Some(Progress::new(if asks { "planning" } else { "applying" }, hosts.clone(), hidden));
-    let progress = std::cell::RefCell::new(&mut progress);
     if !asks {
         recorder.begin()?;
     }
-    let mut declined = false;
-    let mut unrecorded = None;
-    let mut shown = false;
-    let mut confirm = |reports: &[HostReport]| {
-        if let Some(p) = progress.borrow_mut().take() {
-            p.finish();
-        }
-        shown = true;
-        let _ = super::print(&text::plan(reports, &options));
-        declined = !ask(reports);
-        if !declined && let Err(error) = recorder.begin() {
-            unrecorded = Some(error);
-            return false;
-        }
-        if !declined {
-            **progress.borrow_mut() = Some(Progress::new("applying", hosts.clone(), hidden));
-        }
-        !declined
+    let hosts = run.jobs.iter().map(|j| j.host.clone()).collect();
+    let mut attended = Attended {
+        progress: None,
+        hosts,
+        hidden: output.quiet || args.report.json,
+        quiet: output.quiet,
+        options,
+        recorder: &mut recorder,
+        answer: Answer::NotAsked,
     };
+    attended.show_progress(if asks { "planning" } else { "applying" });
     let mode = if asks { Mode::ApplyConfirmed } else { Mode::Apply };
-    let mut on_event = |event| {
-        if let Some(p) = progress.borrow_mut().as_mut() {
-            p.on(&event);
-        }
-    };
-    let reports = run.execute(mode, &mut confirm, &mut on_event);
-    if let Some(p) = progress.borrow_mut().take() {
-        p.finish();
-    }
+    let reports = run.execute(mode, &mut attended);
+    let answer = attended.end();
     let reports = reports?;
-    if let Some(error) = unrecorded {
-        return Err(error);
-    }
-    if declined {
-        eprintln!("nothing was changed");
-        return Ok(0);
+    match answer {
+        Answer::Unrecorded(error) => return Err(error),
+        Answer::No => {
+            eprintln!("nothing was changed");
+            return Ok(0);
+        }
+        Answer::Interrupted => {
+            eprintln!("nothing was changed");
+            return Ok(130);
+        }
+        Answer::NotAsked | Answer::Yes => {}
     }
     let timings = args.report.timings.then(|| RunTimings::of(&reports, load, started.elapsed()));
     if args.report.json {
@@ -88,6 +80,7 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
         super::print(&format!("{document}\n"))?;
     } else {
         // Without a question nobody has seen what was planned.
+        let shown = matches!(answer, Answer::Yes);
         let applied = if shown { String::new() } else { text::changes_of(&reports, &options) };
         let timings = timings.map_or(String::new(), |t| t.text(output.style()));
         super::print(&format!("{applied}{}{timings}", text::outcome(&reports, &options)))?;
@@ -96,23 +89,82 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     recorder.end(&reports, code)
 }
 
-fn ask(reports: &[HostReport]) -> bool {
-    let changes: usize = reports.iter().filter_map(|r| r.plan.as_ref()).map(|p| p.changes.len()).sum();
-    let hosts = reports.iter().filter(|r| r.plan.as_ref().is_some_and(|p| !p.changes.is_empty())).count();
-    let totals = Totals::of(reports);
+/// What became of the question whether to apply.
+enum Answer {
+    NotAsked,
+    Yes,
+    No,
+    Interrupted,
+    /// The history took no record of it, so it was as good as a no.
+    Unrecorded(CliError),
+}
+
+/// Shows a run at the terminal, and asks there.
+struct Attended<'a> {
+    progress: Option<Progress>,
+    hosts: Vec<String>,
+    hidden: bool,
+    quiet: bool,
+    options: text::Options,
+    recorder: &'a mut Recorder,
+    answer: Answer,
+}
+
+impl Attended<'_> {
+    fn show_progress(&mut self, verb: &'static str) {
+        self.progress = Some(Progress::new(verb, self.hosts.clone(), self.hidden, self.quiet));
+    }
+
+    fn end(mut self) -> Answer {
+        if let Some(progress) = self.progress.take() {
+            progress.finish();
+        }
+        self.answer
+    }
+}
+
+impl Operator for Attended<'_> {
+    fn on(&mut self, event: Event) {
+        if let Some(progress) = &mut self.progress {
+            progress.on(event);
+        }
+    }
+
+    fn confirms(&mut self, plans: &[HostReport], interrupted: &dyn Fn() -> bool) -> bool {
+        if let Some(progress) = self.progress.take() {
+            progress.finish();
+        }
+        let _ = super::print(&text::plan(plans, &self.options));
+        self.answer = match prompt::confirms(&question(plans), interrupted) {
+            _ if interrupted() => Answer::Interrupted,
+            false => Answer::No,
+            true => match self.recorder.begin() {
+                Ok(()) => Answer::Yes,
+                Err(error) => Answer::Unrecorded(error),
+            },
+        };
+        let yes = matches!(self.answer, Answer::Yes);
+        if yes {
+            self.show_progress("applying");
+        }
+        yes
+    }
+
+    fn goes_on(&mut self, wave: &Wave, interrupted: &dyn Fn() -> bool) -> bool {
+        let Some(progress) = &self.progress else { return false };
+        let question = format!("Go on with {} ({})?", part(wave), progress.names(wave));
+        progress.aside(|| prompt::confirms(&question, interrupted))
+    }
+}
+
+fn question(plans: &[HostReport]) -> String {
+    let changes: usize = plans.iter().filter_map(|r| r.plan.as_ref()).map(|p| p.changes.len()).sum();
+    let hosts = plans.iter().filter(|r| r.plan.as_ref().is_some_and(|p| !p.changes.is_empty())).count();
+    let totals = Totals::of(plans);
     if totals.unreachable > 0 {
         eprintln!("{} of {} hosts cannot be reached and stay as they are.", totals.unreachable, totals.hosts);
     }
-    agrees(&format!("Apply {changes} change{} on {hosts} host{}?", plural(changes), plural(hosts)))
-}
-
-/// Asks on the terminal; only a plain yes is a yes.
-pub fn agrees(question: &str) -> bool {
-    eprint!("{question} [y/N] ");
-    let _ = std::io::stderr().flush();
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes" | "Yes" | "YES")
+    format!("Apply {changes} change{} on {hosts} host{}?", plural(changes), plural(hosts))
 }
 
 fn plural(n: usize) -> &'static str {

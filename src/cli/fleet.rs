@@ -6,6 +6,7 @@ use super::invocation::{cache_dir, owner, run_name};
 use super::{CliError, Output};
 use crate::catalog::compile::{HostInput, Selection, compile};
 use crate::engine::run::{ApplyOptions, Job, Run};
+use crate::engine::schedule::Order;
 use crate::facts::Facts;
 use crate::inventory::{self, Inventory, Pattern};
 use crate::language::diagnostic::{Diagnostics, Severity};
@@ -315,7 +316,11 @@ fn tell_more(project: &Project, inventory: &Inventory, found: &mut Diagnostics) 
 
 /// Reads everything a run works from.
 pub fn load(args: &FleetArgs, output: &Output) -> Result<Prepared, CliError> {
-    let loaded = load_project(&args.project, output)?;
+    prepare_fleet(load_project(&args.project, output)?, args, output)
+}
+
+/// As [`load`], with the project at hand.
+pub fn prepare_fleet(loaded: Loaded, args: &FleetArgs, output: &Output) -> Result<Prepared, CliError> {
     let selection = Selection { tags: args.tags.clone(), skip_tags: args.skip_tags.clone() };
     prepare(loaded, &args.connection, selection, &args.project.manifest, output)
 }
@@ -366,6 +371,11 @@ impl Prepared {
     /// For the journals of its hosts.
     pub fn because(mut self, reason: Option<String>) -> Self {
         self.run.apply.reason = reason;
+        self
+    }
+
+    pub fn in_order(mut self, order: Order, pause: Option<Duration>) -> Self {
+        (self.run.order, self.run.pause) = (order, pause);
         self
     }
 
@@ -441,10 +451,12 @@ pub fn prepare(
     Ok(Prepared {
         run: Run {
             project: loaded.project,
-            jobs,
             groups,
             selection,
             connect: Arc::new(Ways { ways, options: Arc::new(options) }),
+            order: Order::at_once(jobs.len()),
+            pause: None,
+            jobs,
             forks: args.forks,
             limits,
             apply: ApplyOptions {

@@ -14,12 +14,15 @@ mod init;
 mod inventory;
 mod invocation;
 mod plan;
+mod prompt;
 mod record;
 mod rollback;
+mod rollout;
 mod schema;
 mod show;
 mod validate;
 
+use crate::engine::run::RunError;
 use crate::report::style::Style;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use std::io::IsTerminal;
@@ -99,7 +102,7 @@ pub enum CliError {
     #[error("the history cannot be read: {0}")]
     History(#[from] crate::store::history::HistoryError),
     #[error(transparent)]
-    Runtime(#[from] crate::engine::run::RuntimeError),
+    Run(#[from] RunError),
 }
 
 impl Output {
@@ -144,7 +147,8 @@ pub fn run(cli: Cli) -> u8 {
                 _ => "error: ",
             };
             eprintln!("{label}{error}");
-            1
+            // As a shell has it of a program that SIGINT ended: 128 and the signal's number.
+            if matches!(error, CliError::Run(RunError::Interrupted)) { 130 } else { 1 }
         }
     }
 }

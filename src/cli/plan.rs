@@ -20,8 +20,8 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     let run = fleet::load(&args.fleet, output)?.into_run()?;
     let load = started.elapsed();
     let hosts = run.jobs.iter().map(|j| j.host.clone()).collect();
-    let mut progress = Progress::new("planning", hosts, output.quiet || args.report.json);
-    let reports = run.execute(Mode::Plan, &mut |_| false, &mut |event| progress.on(&event));
+    let mut progress = Progress::new("planning", hosts, output.quiet || args.report.json, output.quiet);
+    let reports = run.execute(Mode::Plan, &mut progress);
     progress.finish();
     let reports = reports?;
     let timings = args.report.timings.then(|| RunTimings::of(&reports, load, started.elapsed()));

@@ -1,8 +1,9 @@
 use super::fleet::{self, ConnectionArgs, HostArgs, ReportArgs};
 use super::record::{RecordArgs, Recorder};
-use super::{CliError, Output};
+use super::{CliError, Output, prompt};
 use crate::engine::outcome::{HostReport, exit_code};
-use crate::engine::run::rollback::Rollback;
+use crate::engine::run::rollback::{Rollback, RollbackError};
+use crate::engine::run::{Event, Operator};
 use crate::report::progress::Progress;
 use crate::report::{json, text};
 use crate::shell::history::Which;
@@ -42,50 +43,30 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
         true => None,
         false => Some(Recorder::new(&args.record, Purpose::Rollback, &run, &args.hosts, None, output)?),
     };
-    let mut unrecorded = None;
-    let hosts: Vec<String> = run.jobs.iter().map(|j| j.host.clone()).collect();
     let options = args.report.options(output);
-    let hidden = output.quiet || args.report.json;
-    let progress = std::cell::RefCell::new(Some(Progress::new("asking", hosts.clone(), hidden)));
-    let asks = !args.yes && std::io::stdin().is_terminal();
-    let (mut shown, mut declined) = (false, false);
-    let mut decide = |name: &str, reports: &[HostReport]| {
-        if let Some(p) = progress.borrow_mut().take() {
-            p.finish();
-        }
-        let Some(recorder) = &mut recorder else { return false };
-        if asks {
-            shown = true;
-            let _ = super::print(&text::plan(reports, &options));
-            declined = !super::apply::agrees(&format!("Take back run {name} as shown?"));
-            if declined {
-                return false;
-            }
-        }
-        recorder.undoes(name, reports);
-        if let Err(error) = recorder.begin() {
-            unrecorded = Some(error);
-            return false;
-        }
-        *progress.borrow_mut() = Some(Progress::new("taking back", hosts.clone(), hidden));
-        true
+    let mut attended = Attended {
+        progress: None,
+        hosts: run.jobs.iter().map(|j| j.host.clone()).collect(),
+        hidden: output.quiet || args.report.json,
+        quiet: output.quiet,
+        options,
+        recorder: recorder.as_mut(),
+        asks: !args.yes && std::io::stdin().is_terminal(),
+        shown: false,
+        ends: None,
     };
-    let mut on_event = |event| {
-        if let Some(p) = progress.borrow_mut().as_mut() {
-            p.on(&event);
-        }
-    };
-    let rolled = run.rollback(&Rollback { which, force: args.force }, &mut decide, &mut on_event);
-    if let Some(p) = progress.borrow_mut().take() {
-        p.finish();
+    attended.show_progress("asking");
+    let rolled = run.rollback(&Rollback { which, force: args.force }, &mut attended);
+    let Attended { progress, shown, ends, .. } = attended;
+    if let Some(progress) = progress {
+        progress.finish();
     }
-    let rolled = rolled.map_err(|e| CliError::Other(e.to_string()))?;
-    if let Some(error) = unrecorded {
-        return Err(error);
-    }
-    if declined {
-        eprintln!("nothing was changed");
-        return Ok(0);
+    let rolled = rolled.map_err(|e| match e {
+        RollbackError::Run(e) => CliError::Run(e),
+        e => CliError::Other(e.to_string()),
+    })?;
+    if let Some(end) = ends {
+        return end;
     }
     let reports = &rolled.reports;
     if args.report.json {
@@ -112,4 +93,57 @@ fn end(recorder: Option<Recorder>, undone: &str, reports: &[HostReport]) -> Resu
     let Some(mut recorder) = recorder else { return Ok(code) };
     recorder.undoes(undone, reports);
     recorder.end(reports, code)
+}
+
+/// Shows it at the terminal, and asks there.
+struct Attended<'a> {
+    progress: Option<Progress>,
+    hosts: Vec<String>,
+    hidden: bool,
+    quiet: bool,
+    options: text::Options,
+    /// None where nothing is to be taken back, but shown.
+    recorder: Option<&'a mut Recorder>,
+    asks: bool,
+    /// Whether what is to be done was shown before.
+    shown: bool,
+    /// What it ends with, where nothing is taken back.
+    ends: Option<Result<u8, CliError>>,
+}
+
+impl Attended<'_> {
+    fn show_progress(&mut self, verb: &'static str) {
+        self.progress = Some(Progress::new(verb, self.hosts.clone(), self.hidden, self.quiet));
+    }
+}
+
+impl Operator for Attended<'_> {
+    fn on(&mut self, event: Event) {
+        if let Some(progress) = &mut self.progress {
+            progress.on(event);
+        }
+    }
+
+    fn takes_back(&mut self, run: &str, plans: &[HostReport], interrupted: &dyn Fn() -> bool) -> bool {
+        if let Some(progress) = self.progress.take() {
+            progress.finish();
+        }
+        let Some(recorder) = &mut self.recorder else { return false };
+        if self.asks {
+            self.shown = true;
+            let _ = super::print(&text::plan(plans, &self.options));
+            if !prompt::confirms(&format!("Take back run {run} as shown?"), interrupted) {
+                eprintln!("nothing was changed");
+                self.ends = Some(Ok(if interrupted() { 130 } else { 0 }));
+                return false;
+            }
+        }
+        recorder.undoes(run, plans);
+        if let Err(error) = recorder.begin() {
+            self.ends = Some(Err(error));
+            return false;
+        }
+        self.show_progress("taking back");
+        true
+    }
 }

@@ -15,6 +15,9 @@ pub struct HostReport {
     pub status: HostStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<HostPlan>,
+    /// Of an apply: the wave that the host was in, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wave: Option<usize>,
     /// One for each change of the plan, in its order; empty where nothing was applied.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub results: Vec<ChangeResult>,
@@ -30,7 +33,7 @@ impl HostReport {
     /// Of a host that nothing was done on yet.
     pub fn new(host: String, status: HostStatus) -> Self {
         let timings = Timings::default();
-        Self { host, status, plan: None, results: vec![], round_trips: 0, bytes_sent: 0, timings }
+        Self { host, status, plan: None, wave: None, results: vec![], round_trips: 0, bytes_sent: 0, timings }
     }
 }
 
@@ -53,8 +56,12 @@ pub enum HostStatus {
     CutOff { reason: String },
     /// Another run holds the host.
     Locked { by: String },
-    /// It was never started, because the run was stopped.
-    NotStarted,
+    /// It was never started, because the run was stopped before.
+    NotStarted {
+        /// Why it was stopped.
+        #[serde(default)]
+        reason: String,
+    },
 }
 
 impl HostStatus {
@@ -68,7 +75,19 @@ impl HostStatus {
             Self::Unreachable { .. } => "unreachable",
             Self::CutOff { .. } => "cut off",
             Self::Locked { .. } => "locked",
-            Self::NotStarted => "not started",
+            Self::NotStarted { .. } => "not started",
+        }
+    }
+
+    /// Whether it counts as failed for what a run bears.
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Self::InLine | Self::Drift | Self::Applied | Self::NotStarted { .. } => false,
+            Self::Failed
+            | Self::Invalid { .. }
+            | Self::Unreachable { .. }
+            | Self::CutOff { .. }
+            | Self::Locked { .. } => true,
         }
     }
 }
@@ -148,7 +167,7 @@ impl Totals {
                 HostStatus::Failed | HostStatus::CutOff { .. } | HostStatus::Locked { .. } => &mut t.failed,
                 HostStatus::Invalid { .. } => &mut t.invalid,
                 HostStatus::Unreachable { .. } => &mut t.unreachable,
-                HostStatus::NotStarted => &mut t.not_started,
+                HostStatus::NotStarted { .. } => &mut t.not_started,
             } += 1;
         }
         t

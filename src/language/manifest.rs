@@ -2,6 +2,7 @@
 
 use super::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
 use super::node::{Mapping, Node, Yaml};
+use super::rollout::{self, Rollout};
 use super::span::{Span, Spanned};
 
 /// What binds a host pattern to resources.
@@ -14,6 +15,7 @@ pub struct Play {
     pub become_user: Option<String>,
     pub vars: Mapping,
     pub tags: Vec<String>,
+    pub rollout: Rollout,
     pub resources: Vec<Declaration>,
 }
 
@@ -91,16 +93,18 @@ fn entry(node: &Node, types: &[&str], found: &mut Diagnostics) -> Option<Entry> 
         return None;
     };
     for (key, _) in map {
-        if !PLAY.contains(&key.value.as_str()) {
+        let keys = || PLAY.iter().chain(rollout::KEYS).copied();
+        if !keys().any(|k| k == key.value) {
             let mut d =
                 Diagnostic::error("unknown key of a play", Some(key.span), format!("a play has no `{}`", key.value));
-            d = match (key.value.as_str(), did_you_mean(&key.value, PLAY.iter().copied())) {
+            d = match (key.value.as_str(), did_you_mean(&key.value, keys())) {
                 ("tasks" | "roles" | "handlers", _) => {
                     d.help("what Ansible has under tasks, roles and handlers stands under `resources`")
                 }
+                ("max_fail_percentage", _) => d.help("write `max_fail: 25%`"),
                 (_, Some(near)) => d.help(format!("did you mean `{near}`?")),
                 (name, None) if types.contains(&name) => d.help("a resource stands in a play's list of `resources`"),
-                _ => d.help(format!("it can be: {}", PLAY.join(", "))),
+                _ => d.help(format!("it can be: {}", keys().collect::<Vec<_>>().join(", "))),
             };
             found.push(d);
         }
@@ -151,6 +155,7 @@ fn entry(node: &Node, types: &[&str], found: &mut Diagnostics) -> Option<Entry> 
         become_user: node.get("become_user").and_then(|n| text(n, found)).map(|s| s.value),
         vars,
         tags: node.get("tags").map(|n| words(n, found)).unwrap_or_default(),
+        rollout: Rollout::read(node, found),
         resources: node.get("resources").map(|n| resources(n, types, None, found)).unwrap_or_default(),
     })))
 }

@@ -7,6 +7,7 @@ pub mod manifest;
 pub mod module;
 pub mod node;
 pub mod project;
+pub mod rollout;
 pub mod scope;
 pub mod secret;
 pub mod settings;

@@ -2,7 +2,9 @@
 //!
 //! A bar a host does not scale, so there is one bar, and a few lines that are re-used.
 
-use crate::engine::run::Event;
+use crate::engine::run::{Event, Operator, Wave};
+use crate::engine::schedule::Stopped;
+use crate::report::text::named;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -12,6 +14,9 @@ const SLOWEST: usize = 4;
 
 pub struct Progress {
     hosts: Vec<String>,
+    bars: MultiProgress,
+    /// What is told of waves is left out.
+    quiet: bool,
     total: ProgressBar,
     lines: Vec<ProgressBar>,
     /// Since when a host runs, and what it is at.
@@ -19,10 +24,10 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// On standard error; nothing is drawn where that is no terminal, or `quiet` is asked for.
-    pub fn new(verb: &'static str, hosts: Vec<String>, quiet: bool) -> Self {
+    /// On standard error; nothing is drawn where that is no terminal, or it is to be hidden.
+    pub fn new(verb: &'static str, hosts: Vec<String>, hidden: bool, quiet: bool) -> Self {
         let multi = MultiProgress::new();
-        if quiet {
+        if hidden {
             multi.set_draw_target(indicatif::ProgressDrawTarget::hidden());
         }
         let total = multi.add(ProgressBar::new(hosts.len() as u64));
@@ -40,10 +45,10 @@ impl Progress {
             })
             .collect();
         total.enable_steady_tick(Duration::from_millis(200));
-        Self { hosts, total, lines, running: BTreeMap::new() }
+        Self { hosts, bars: multi, quiet, total, lines, running: BTreeMap::new() }
     }
 
-    pub fn on(&mut self, event: &Event) {
+    pub fn show(&mut self, event: &Event) {
         match event {
             Event::Started { host } => {
                 self.running.insert(*host, (Instant::now(), "connecting".into()));
@@ -54,6 +59,12 @@ impl Progress {
                 self.running.remove(host);
                 self.total.inc(1);
             }
+            Event::Wave(wave) if !self.quiet => self.say(&format!("{}: {}", part(wave), self.names(wave))),
+            Event::Pausing { wave, seconds: Some(seconds) } if !self.quiet => {
+                self.say(&format!("{seconds} s until {}: {}", part(wave), self.names(wave)));
+            }
+            Event::Wave(_) | Event::Pausing { .. } => {}
+            Event::Stopping { why, running } => self.say(&stopping(*why, *running)),
         }
         let mut slowest: Vec<_> = self.running.iter().collect();
         slowest.sort_by_key(|(_, (since, _))| *since);
@@ -72,11 +83,47 @@ impl Progress {
         }
     }
 
+    /// A line that stays, above the bars where there are any.
+    pub fn say(&self, line: &str) {
+        self.bars.suspend(|| eprintln!("{line}"));
+    }
+
+    /// Without the bars on the screen, as for a question.
+    pub fn aside<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.bars.suspend(work)
+    }
+
+    pub fn names(&self, wave: &Wave) -> String {
+        let names: Vec<&str> = wave.hosts.iter().filter_map(|n| self.hosts.get(*n)).map(String::as_str).collect();
+        named(&names)
+    }
+
     /// Takes it off the screen.
     pub fn finish(self) {
         for line in self.lines {
             line.finish_and_clear();
         }
         self.total.finish_and_clear();
+    }
+}
+
+impl Operator for Progress {
+    fn on(&mut self, event: Event) {
+        self.show(&event);
+    }
+}
+
+/// `wave 2 of 4`.
+pub fn part(wave: &Wave) -> String {
+    format!("wave {} of {}", wave.number, wave.of)
+}
+
+fn stopping(why: Stopped, running: usize) -> String {
+    let hosts = if running == 1 { "host" } else { "hosts" };
+    let finishing = format!("finishing {running} {hosts}, starting no new ones");
+    match why {
+        Stopped::Interrupted => format!("{finishing}; Ctrl-C again ends at once"),
+        _ if running > 0 => format!("{why}: {finishing}"),
+        _ => format!("{why}: starting no new ones"),
     }
 }

@@ -45,6 +45,14 @@ pub fn manifest() -> Value {
             "become_user": { "type": "string", "description": "The user to become; root by default." },
             "vars": { "type": "object" },
             "tags": tags(),
+            "serial": {
+                "description": "Hosts at a time, as a number or a share: 1, 25%, or a list of them.",
+                "type": ["integer", "string", "array"], "items": { "type": ["integer", "string"] },
+            },
+            "max_fail": {
+                "description": "How many of its hosts may fail before nothing new is started: 1, 25%.",
+                "type": ["integer", "string"],
+            },
             "resources": { "type": "array", "items": { "oneOf": options } },
             "include": { "type": "string", "description": "Another manifest, whose plays stand here." },
         },

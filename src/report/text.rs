@@ -374,7 +374,8 @@ fn status(report: &HostReport, style: Style) -> String {
             ))
         }
         HostStatus::Locked { .. } => style.red("locked, nothing was done"),
-        HostStatus::NotStarted => style.yellow("not started"),
+        HostStatus::NotStarted { reason } if reason.is_empty() => style.yellow("not started"),
+        HostStatus::NotStarted { reason } => style.yellow(&format!("not started: {reason}")),
     }
 }
 

@@ -1,13 +1,12 @@
 //! Asks hosts what runs they have kept.
 
-use super::{Run, RuntimeError, nonce, unreachable};
+use super::{Run, RunError, nonce, unreachable};
 use crate::engine::outcome::{HostReport, HostStatus};
 use crate::journal::kept::{self, Kept};
 use crate::shell::history;
 use crate::shell::state::StateDir;
 use crate::transport::TransportError;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// What one host has kept, the oldest run first, or why it cannot be asked.
 pub struct HostKept {
@@ -19,24 +18,12 @@ impl Run {
     /// Asks every host. Writes nothing there.
     ///
     /// # Errors
-    /// Only where nothing could be started; what happens on hosts is in the results.
-    pub fn kept(self: &Arc<Self>) -> Result<Vec<HostKept>, RuntimeError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let this = self.clone();
-        let kept = runtime.block_on(async move {
-            let results = this
-                .for_each(this.jobs.len(), &mut |_| {}, |run, n, _| async move {
-                    run.kept_on(n).await.map_err(|e| unreachable(&e))
-                })
-                .await;
-            let of = |(job, runs): (&super::Job, Option<_>)| HostKept {
-                host: job.host.clone(),
-                runs: runs.unwrap_or(Err(HostStatus::NotStarted)),
-            };
-            this.jobs.iter().zip(results).map(of).collect()
-        });
-        runtime.shutdown_timeout(Duration::from_millis(100));
-        Ok(kept)
+    /// Where nothing could be started, or it was interrupted twice; what happens on hosts is in the results.
+    pub fn kept(self: &Arc<Self>) -> Result<Vec<HostKept>, RunError> {
+        let kept = |run: Arc<Self>, n| async move { run.kept_on(n).await.map_err(|e| unreachable(&e)) };
+        let results = self.ask_each(kept)?;
+        let kept = self.jobs.iter().zip(results).map(|(job, runs)| HostKept { host: job.host.clone(), runs });
+        Ok(kept.collect())
     }
 
     async fn kept_on(&self, n: usize) -> Result<Vec<Kept>, TransportError> {

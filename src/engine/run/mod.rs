@@ -4,12 +4,14 @@
 
 mod apply;
 mod confirm;
+mod interrupt;
 mod judge;
 pub mod kept;
 pub mod rollback;
+mod tasks;
 
 use super::outcome::{HostReport, HostStatus};
-use super::schedule::{self, Command, RunState};
+use super::schedule::{Order, Stopped};
 use crate::catalog::Catalog;
 use crate::catalog::compile::Selection;
 use crate::facts::Facts;
@@ -20,6 +22,7 @@ use crate::shell::frame::{Limits, Nonce};
 use crate::shell::state::RunName;
 use crate::store::facts::RememberedFacts;
 use crate::transport::{BoxFuture, Connection, TransportError};
+use interrupt::Interrupts;
 use minijinja::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +57,10 @@ pub struct Run {
     pub selection: Selection,
     pub connect: Arc<dyn Connect>,
     pub forks: usize,
+    /// The order of an apply. Reading goes to all hosts at once.
+    pub order: Order,
+    /// How long it pauses between two waves. None: the operator is asked.
+    pub pause: Option<Duration>,
     pub limits: Limits,
     pub apply: ApplyOptions,
     /// Facts of earlier runs, where there is a place for them.
@@ -110,6 +117,47 @@ pub enum Event {
     Finished {
         host: usize,
     },
+    /// Of an apply in more than one wave: one begins.
+    Wave(Wave),
+    /// It waits before this wave.
+    Pausing {
+        wave: Wave,
+        seconds: Option<u64>,
+    },
+    /// Nothing new is started from now on; so many hosts are still worked on.
+    Stopping {
+        why: Stopped,
+        running: usize,
+    },
+}
+
+/// Hosts that are come to together.
+#[derive(Clone, Debug)]
+pub struct Wave {
+    /// From 1.
+    pub number: usize,
+    pub of: usize,
+    pub hosts: Vec<usize>,
+}
+
+/// Who watches over a run. A question that is interrupted is answered with no.
+pub trait Operator {
+    fn on(&mut self, event: Event);
+
+    /// Asked once in [`Mode::ApplyConfirmed`], with every host's plan.
+    fn confirms(&mut self, _plans: &[HostReport], _interrupted: &dyn Fn() -> bool) -> bool {
+        false
+    }
+
+    /// Asked once before a run is taken back, with what that comes to on every host.
+    fn takes_back(&mut self, _run: &str, _plans: &[HostReport], _interrupted: &dyn Fn() -> bool) -> bool {
+        false
+    }
+
+    /// Asked before a wave, where the run pauses for an answer.
+    fn goes_on(&mut self, _wave: &Wave, _interrupted: &dyn Fn() -> bool) -> bool {
+        false
+    }
 }
 
 /// A host's facts, or why there are none.
@@ -128,176 +176,157 @@ struct Judged {
     report: HostReport,
 }
 
-/// A judged host with its number, until a task takes it.
-type Waiting = std::sync::Mutex<Option<(usize, Judged)>>;
+/// A judged host that has something to apply, until a task takes it.
+type Waiting = std::sync::Mutex<Option<Judged>>;
 
-/// The runtime could not be started.
+/// Why a run has no reports.
 #[derive(Debug, thiserror::Error)]
-#[error("the runtime could not be started: {0}")]
-pub struct RuntimeError(#[from] std::io::Error);
+pub enum RunError {
+    #[error("the runtime could not be started: {0}")]
+    Runtime(#[from] std::io::Error),
+    /// Interrupted a second time, and so ended at once.
+    #[error("ended at once; what had begun on a host goes on there by itself, and its journal stays")]
+    Interrupted,
+}
 
 impl Run {
     /// Runs it and blocks until it is done. Reports come in the order of the jobs.
     ///
-    /// `confirm` is asked once in [`Mode::ApplyConfirmed`], with every host's plan.
-    ///
     /// # Errors
-    /// Only where nothing could be started; what happens on hosts is in their reports.
-    pub fn execute(
-        self: &Arc<Self>,
-        mode: Mode,
-        confirm: &mut dyn FnMut(&[HostReport]) -> bool,
-        on_event: &mut dyn FnMut(Event),
-    ) -> Result<Vec<HostReport>, RuntimeError> {
+    /// Where nothing could be started, or it was interrupted twice; what happens on hosts is in their reports.
+    pub fn execute(self: &Arc<Self>, mode: Mode, operator: &mut dyn Operator) -> Result<Vec<HostReport>, RunError> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let reports = runtime.block_on(self.drive(mode, confirm, on_event));
+        let reports = runtime.block_on(self.drive(mode, operator));
         // A connection that hangs must not hold up the end.
         runtime.shutdown_timeout(Duration::from_millis(100));
-        Ok(reports)
+        reports
     }
 
     /// Gathers facts alone.
     ///
     /// # Errors
     /// As [`Self::execute`].
-    pub fn gather(self: &Arc<Self>) -> Result<Vec<HostFacts>, RuntimeError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let this = self.clone();
-        let facts = runtime.block_on(async move {
-            let results = this
-                .for_each(this.jobs.len(), &mut |_| {}, |run, n, _| async move {
-                    let gathered = async {
-                        let mut connection = run.connect.connect(n).await?;
-                        run.facts(connection.as_mut()).await
-                    };
-                    gathered.await.map_err(|e| unreachable(&e))
-                })
-                .await;
-            let jobs = this.jobs.iter().zip(results);
-            jobs.map(|(job, facts)| HostFacts {
-                host: job.host.clone(),
-                facts: facts.unwrap_or(Err(HostStatus::NotStarted)),
-            })
-            .collect()
-        });
-        runtime.shutdown_timeout(Duration::from_millis(100));
-        Ok(facts)
+    pub fn gather(self: &Arc<Self>) -> Result<Vec<HostFacts>, RunError> {
+        let gather = |run: Arc<Self>, n| async move {
+            let gathered = async {
+                let mut connection = run.connect.connect(n).await?;
+                run.facts(connection.as_mut()).await
+            };
+            gathered.await.map_err(|e| unreachable(&e))
+        };
+        let results = self.ask_each(gather)?;
+        let facts = self.jobs.iter().zip(results).map(|(job, facts)| HostFacts { host: job.host.clone(), facts });
+        Ok(facts.collect())
     }
 
-    async fn drive(
-        self: &Arc<Self>,
-        mode: Mode,
-        confirm: &mut dyn FnMut(&[HostReport]) -> bool,
-        on_event: &mut dyn FnMut(Event),
-    ) -> Vec<HostReport> {
-        let hosts = self.jobs.len();
-        let judged = self
-            .for_each(hosts, on_event, move |run, n, events| async move {
-                let result = match run.judge(n, &events).await {
-                    Ok(judged) if mode == Mode::Apply && !judged.plan.changes.is_empty() => {
-                        (run.apply(n, judged, &events).await, None)
-                    }
-                    Ok(judged) => {
-                        let report = planned(&judged);
-                        // Only what may still be applied keeps its connection.
-                        let keep = mode == Mode::ApplyConfirmed && !judged.plan.changes.is_empty();
-                        (report, keep.then_some(judged))
-                    }
-                    Err(report) => (report, None),
-                };
-                let _ = events.send(Event::Finished { host: n });
-                result
-            })
-            .await;
+    async fn drive(self: &Arc<Self>, mode: Mode, operator: &mut dyn Operator) -> Result<Vec<HostReport>, RunError> {
+        let interrupts = Interrupts::listen()?;
+        let order = if mode == Mode::Apply { self.order.clone() } else { Order::at_once(self.jobs.len()) };
+        let task = move |run: Arc<Self>, n, events: mpsc::UnboundedSender<Event>| async move {
+            let result = match run.judge(n, &events).await {
+                Ok(judged) if mode == Mode::Apply && !judged.plan.changes.is_empty() => {
+                    (run.apply(n, judged, &events).await, None)
+                }
+                Ok(judged) => {
+                    let report = planned(&judged);
+                    // Only what may still be applied keeps its connection.
+                    let keep = mode == Mode::ApplyConfirmed && !judged.plan.changes.is_empty();
+                    (report, keep.then_some(judged))
+                }
+                Err(report) => (report, None),
+            };
+            let _ = events.send(Event::Finished { host: n });
+            result
+        };
+        let failed = |_, (report, _): &(HostReport, Option<Judged>)| report.status.is_failure();
+        let results = self.for_each(&order, operator, interrupts.clone(), failed, task).await?;
         let mut reports = vec![];
-        let mut waiting = vec![];
-        for (n, result) in judged.into_iter().enumerate() {
-            let (report, judged) = result.unwrap_or_else(|| (self.report(n, HostStatus::NotStarted), None));
-            if let Some(judged) = judged {
-                waiting.push((n, judged));
-            }
+        let mut waiting: Vec<Waiting> = vec![];
+        for (n, result) in results.into_iter().enumerate() {
+            let (report, judged) = result.unwrap_or_else(|why| (self.report(n, not_started(why)), None));
+            waiting.push(Waiting::new(judged));
             reports.push(report);
         }
-        if mode != Mode::ApplyConfirmed || waiting.is_empty() {
-            return reports;
+        if mode == Mode::ApplyConfirmed {
+            self.apply_confirmed(operator, interrupts, &mut reports, waiting).await?;
         }
-        if !tokio::task::block_in_place(|| confirm(&reports)) {
-            return reports;
-        }
-        let numbers: Vec<usize> = waiting.iter().map(|(n, _)| *n).collect();
-        let slots: Arc<[Waiting]> = waiting.into_iter().map(|w| Waiting::new(Some(w))).collect();
-        let applied = self
-            .for_each(numbers.len(), on_event, move |run, i, events| {
-                let taken = slots.get(i).and_then(|s| s.lock().ok()?.take());
-                async move {
-                    let (n, judged) = taken?;
-                    let _ = events.send(Event::Started { host: n });
-                    let report = run.apply(n, judged, &events).await;
-                    let _ = events.send(Event::Finished { host: n });
-                    Some(report)
+        if matches!(mode, Mode::Apply | Mode::ApplyConfirmed) {
+            for (number, wave) in (1..).zip(&self.order.waves) {
+                for host in wave {
+                    if let Some(report) = reports.get_mut(*host) {
+                        report.wave = Some(number);
+                    }
                 }
-            })
-            .await;
-        for (n, report) in numbers.into_iter().zip(applied) {
-            if let (Some(slot), Some(Some(report))) = (reports.get_mut(n), report) {
-                *slot = report;
             }
         }
-        reports
+        Ok(reports)
     }
 
-    /// Runs a task for each of so many hosts, `forks` at once; `None` for those never started.
-    async fn for_each<T, F, Fut>(
+    /// Asks, and applies what was planned where the answer is yes.
+    async fn apply_confirmed(
         self: &Arc<Self>,
-        count: usize,
-        on_event: &mut (dyn FnMut(Event) + '_),
-        task: F,
-    ) -> Vec<Option<T>>
-    where
-        T: Send + 'static,
-        F: Fn(Arc<Self>, usize, mpsc::UnboundedSender<Event>) -> Fut,
-        Fut: Future<Output = T> + Send + 'static,
-    {
-        let (events, mut coming) = mpsc::unbounded_channel();
-        let mut results: Vec<Option<T>> = (0..count).map(|_| None).collect();
-        let mut state = RunState::new(count, self.forks);
-        let mut tasks = tokio::task::JoinSet::new();
-        let mut commands = state.on(schedule::Event::Begin);
-        let mut interrupted = false;
-        loop {
-            for command in commands.drain(..) {
-                match command {
-                    Command::Start(n) => {
-                        let future = task(self.clone(), n, events.clone());
-                        tasks.spawn(async move { (n, future.await) });
+        operator: &mut dyn Operator,
+        interrupts: Interrupts,
+        reports: &mut [HostReport],
+        waiting: Vec<Waiting>,
+    ) -> Result<(), RunError> {
+        let waits = |n: usize| waiting.get(n).and_then(|w| w.lock().ok()).is_some_and(|w| w.is_some());
+        let waits: Vec<bool> = (0..waiting.len()).map(waits).collect();
+        if !waits.contains(&true) || interrupts.are_there() {
+            return Ok(());
+        }
+        let answer = tokio::task::block_in_place(|| operator.confirms(reports, &|| interrupts.are_there()));
+        if !answer {
+            return Ok(());
+        }
+        let slots: Arc<[Waiting]> = waiting.into();
+        let first_wave: Arc<[usize]> = self.order.waves.first().cloned().unwrap_or_default().into();
+        let task = move |run: Arc<Self>, n, events: mpsc::UnboundedSender<Event>| {
+            let taken = slots.get(n).and_then(|s: &Waiting| s.lock().ok()?.take());
+            let comes_later = !first_wave.contains(&n);
+            async move {
+                let report = match taken {
+                    Some(judged) => {
+                        let _ = events.send(Event::Started { host: n });
+                        Some(run.apply_later(n, judged, comes_later, &events).await)
                     }
-                    Command::Skip(_) => {}
-                    Command::Finish => {
-                        while let Ok(event) = coming.try_recv() {
-                            on_event(event);
-                        }
-                        return results;
-                    }
-                }
+                    None => None,
+                };
+                let _ = events.send(Event::Finished { host: n });
+                report
             }
-            tokio::select! {
-                // What was said comes before what follows from it.
-                biased;
-                Some(event) = coming.recv() => on_event(event),
-                Some(joined) = tasks.join_next() => {
-                    if let Ok((n, result)) = joined
-                        && let Some(slot) = results.get_mut(n)
-                    {
-                        *slot = Some(result);
-                    }
-                    commands = state.on(schedule::Event::Done);
-                }
-                _ = tokio::signal::ctrl_c(), if !interrupted => {
-                    interrupted = true;
-                    commands = state.on(schedule::Event::Stop);
-                }
+        };
+        let known: Vec<bool> = reports.iter().map(|r| r.status.is_failure()).collect();
+        let failed = |n: usize, report: &Option<HostReport>| match report {
+            Some(report) => report.status.is_failure(),
+            None => known.get(n) == Some(&true),
+        };
+        let applied = self.for_each(&self.order, operator, interrupts, failed, task).await?;
+        for ((report, applied), waited) in reports.iter_mut().zip(applied).zip(waits) {
+            match applied {
+                Ok(Some(applied)) => *report = applied,
+                Err(why) if waited => report.status = not_started(why),
+                _ => {}
             }
         }
+        Ok(())
+    }
+
+    /// Applies what was judged a while ago: by the time of a later wave a host may well have closed the connection.
+    async fn apply_later(
+        self: Arc<Self>,
+        n: usize,
+        mut judged: Judged,
+        connects_anew: bool,
+        events: &mpsc::UnboundedSender<Event>,
+    ) -> HostReport {
+        if connects_anew {
+            match self.connect.connect(n).await {
+                Ok(connection) => judged.connection = connection,
+                Err(error) => return HostReport { status: unreachable(&error), ..planned(&judged) },
+            }
+        }
+        self.apply(n, judged, events).await
     }
 
     fn report(&self, n: usize, status: HostStatus) -> HostReport {
@@ -317,6 +346,12 @@ fn planned(judged: &Judged) -> HostReport {
         HostStatus::Drift
     };
     HostReport { status, plan: Some(plan.clone()), ..judged.report.clone() }
+}
+
+/// `None`: it was begun, and has come to no result.
+fn not_started(why: Option<Stopped>) -> HostStatus {
+    let reason = why.map_or_else(|| "its task has failed, which is a fault of trueup's".to_owned(), |w| w.to_string());
+    HostStatus::NotStarted { reason }
 }
 
 fn unreachable(error: &TransportError) -> HostStatus {

@@ -1,8 +1,10 @@
 //! Takes a run back on all hosts that were in it.
 
 use super::apply::Work;
-use super::{Event, Run, RuntimeError, nonce, unreachable};
+use super::interrupt::Interrupts;
+use super::{Event, Operator, Run, RunError, nonce, not_started, unreachable};
 use crate::engine::outcome::{HostReport, HostStatus};
+use crate::engine::schedule::Order;
 use crate::engine::take_back::{self, NoSuchRun};
 use crate::journal::undo::Undoing;
 use crate::journal::{self, HostRun};
@@ -38,7 +40,7 @@ pub struct RolledBack {
 #[derive(Debug, thiserror::Error)]
 pub enum RollbackError {
     #[error(transparent)]
-    Runtime(#[from] RuntimeError),
+    Run(#[from] RunError),
     #[error(transparent)]
     NoSuchRun(#[from] NoSuchRun),
     #[error("no host could be asked: {0}")]
@@ -63,18 +65,17 @@ struct Ready {
 type Waiting = Mutex<Option<(usize, Ready)>>;
 
 impl Run {
-    /// Shows what taking the run back comes to, and does it where `decide` says so.
+    /// Shows what taking the run back comes to, and does it where the operator says so.
     ///
     /// # Errors
     /// Where no such run is known, or nothing could be started; what happens on hosts is in their reports.
     pub fn rollback(
         self: &Arc<Self>,
         asked: &Rollback,
-        decide: &mut dyn FnMut(&str, &[HostReport]) -> bool,
-        on_event: &mut dyn FnMut(Event),
+        operator: &mut dyn Operator,
     ) -> Result<RolledBack, RollbackError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(RuntimeError::from)?;
-        let result = runtime.block_on(self.drive_rollback(asked, decide, on_event));
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(RunError::from)?;
+        let result = runtime.block_on(self.drive_rollback(asked, operator));
         runtime.shutdown_timeout(Duration::from_millis(100));
         result
     }
@@ -82,22 +83,22 @@ impl Run {
     async fn drive_rollback(
         self: &Arc<Self>,
         asked: &Rollback,
-        decide: &mut dyn FnMut(&str, &[HostReport]) -> bool,
-        on_event: &mut dyn FnMut(Event),
+        operator: &mut dyn Operator,
     ) -> Result<RolledBack, RollbackError> {
+        let interrupts = Interrupts::listen().map_err(RunError::from)?;
         let which = asked.which.clone();
-        let looked = self
-            .for_each(self.jobs.len(), on_event, move |run, n, events| {
-                let which = which.clone();
-                async move {
-                    let result = run.look(n, &which, &events).await;
-                    let _ = events.send(Event::Finished { host: n });
-                    result
-                }
-            })
-            .await;
+        let look = move |run: Arc<Self>, n, events: mpsc::UnboundedSender<Event>| {
+            let which = which.clone();
+            async move {
+                let result = run.look(n, &which, &events).await;
+                let _ = events.send(Event::Finished { host: n });
+                result
+            }
+        };
+        let order = Order::at_once(self.jobs.len());
+        let looked = self.for_each(&order, operator, interrupts.clone(), |_, _| false, look).await?;
         let all: BTreeSet<String> = looked.iter().flatten().flatten().flat_map(|a| a.runs.iter().cloned()).collect();
-        if let (true, Some(Some(Err(status)))) = (all.is_empty(), looked.first()) {
+        if let (true, Some(Ok(Err(status)))) = (all.is_empty(), looked.first()) {
             return Err(RollbackError::Nobody(match status {
                 HostStatus::Unreachable { reason, .. } => reason.clone(),
                 _ => "the run was stopped".into(),
@@ -107,9 +108,9 @@ impl Run {
         let (mut reports, mut without, mut ready) = (vec![], vec![], vec![]);
         for (n, result) in looked.into_iter().enumerate() {
             match result {
-                None => reports.push(self.report(n, HostStatus::NotStarted)),
-                Some(Err(status)) => reports.push(self.report(n, status)),
-                Some(Ok(asked_host)) => match self.part(n, asked_host, &name, asked.force).await {
+                Err(why) => reports.push(self.report(n, not_started(why))),
+                Ok(Err(status)) => reports.push(self.report(n, status)),
+                Ok(Ok(asked_host)) => match self.part(n, asked_host, &name, asked.force).await {
                     Ok(Some(part)) => {
                         reports.push(part.report.clone());
                         ready.push((n, reports.len() - 1, part));
@@ -120,34 +121,39 @@ impl Run {
             }
         }
         ready.retain(|(_, _, part)| !part.undoing.plan.steps.is_empty());
-        if ready.is_empty() || !tokio::task::block_in_place(|| decide(&name, &reports)) {
+        let interrupted = || interrupts.are_there();
+        let mut is_wanted = || operator.takes_back(&name, &reports, &interrupted);
+        if ready.is_empty() || interrupted() || !tokio::task::block_in_place(&mut is_wanted) {
             return Ok(RolledBack { run: name, reports, without });
         }
         let places: Vec<usize> = ready.iter().map(|(_, at, _)| *at).collect();
         let parts: Arc<[Waiting]> = ready.into_iter().map(|(n, _, part)| Waiting::new(Some((n, part)))).collect();
-        let done = self
-            .for_each(places.len(), on_event, move |run, i, events| {
-                let taken = parts.get(i).and_then(|s| s.lock().ok()?.take());
-                async move {
-                    let (n, part) = taken?;
-                    let _ = events.send(Event::Started { host: n });
-                    let plan = part.report.plan.clone()?;
-                    let work = Work {
-                        connection: part.connection,
-                        plan: Arc::new(plan),
-                        script: part.undoing.plan,
-                        verify: None,
-                        has_gzip: false,
-                    };
-                    let report = run.carry_out(n, work, part.report, &events).await;
-                    let _ = events.send(Event::Finished { host: n });
-                    Some(report)
-                }
-            })
-            .await;
+        let order = Order::at_once(places.len());
+        let take_back = move |run: Arc<Self>, i, events: mpsc::UnboundedSender<Event>| {
+            let taken = parts.get(i).and_then(|s: &Waiting| s.lock().ok()?.take());
+            async move {
+                let (n, part) = taken?;
+                let _ = events.send(Event::Started { host: n });
+                let plan = part.report.plan.clone()?;
+                let work = Work {
+                    connection: part.connection,
+                    plan: Arc::new(plan),
+                    script: part.undoing.plan,
+                    verify: None,
+                    has_gzip: false,
+                };
+                let report = run.carry_out(n, work, part.report, &events).await;
+                let _ = events.send(Event::Finished { host: n });
+                Some(report)
+            }
+        };
+        let done = self.for_each(&order, operator, interrupts.clone(), |_, _| false, take_back).await?;
         for (at, report) in places.into_iter().zip(done) {
-            if let (Some(slot), Some(Some(report))) = (reports.get_mut(at), report) {
-                *slot = report;
+            let Some(slot) = reports.get_mut(at) else { continue };
+            match report {
+                Ok(Some(report)) => *slot = report,
+                Ok(None) => {}
+                Err(why) => slot.status = not_started(why),
             }
         }
         Ok(RolledBack { run: name, reports, without })

@@ -1,0 +1,44 @@
+//! A question at the terminal.
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::io::Write as _;
+
+/// Between two looks at whether the question was interrupted: a signal alone ends no reading.
+const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+/// Longer than any answer.
+const LONGEST: usize = 4096;
+
+/// Asks, and takes nothing but a plain yes for a yes.
+pub fn confirms(question: &str, interrupted: &dyn Fn() -> bool) -> bool {
+    eprint!("{question} [y/N] ");
+    let _ = std::io::stderr().flush();
+    let answer = line(interrupted);
+    if answer.is_none() {
+        eprintln!();
+    }
+    answer.is_some_and(|a| matches!(a.trim(), "y" | "Y" | "yes" | "Yes" | "YES"))
+}
+
+/// One line of standard input; `None` at its end, or where the question is interrupted.
+fn line(interrupted: &dyn Fn() -> bool) -> Option<String> {
+    let stdin = rustix::stdio::stdin();
+    let mut line = vec![];
+    while !interrupted() {
+        let mut ready = [PollFd::new(&stdin, PollFlags::IN)];
+        match poll(&mut ready, Some(&LOOK)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => continue,
+            Ok(_) => {}
+            Err(_) => return None,
+        }
+        // Byte by byte, so that nothing of a later answer is taken along.
+        let mut byte = [0];
+        match rustix::io::read(stdin, &mut byte) {
+            Ok(0) => return None,
+            Ok(_) if byte == *b"\n" || line.len() == LONGEST => return String::from_utf8(line).ok(),
+            Ok(_) => line.extend(byte),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return None,
+        }
+    }
+    None
+}

@@ -1,0 +1,99 @@
+//! In what order and how many at a time an apply comes to its hosts.
+
+use super::CliError;
+use super::fleet::Loaded;
+use crate::engine::rollout::{self, Asked};
+use crate::engine::schedule::Order;
+use crate::language::rollout::{Amount, Rollout};
+use std::io::IsTerminal as _;
+use std::str::FromStr;
+use std::time::Duration;
+
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Rolling out")]
+pub struct RolloutArgs {
+    /// Hosts at a time: a number, or a share of the hosts such as 25%. A list is taken in turn, and its last repeated:
+    /// 1,5,25%. Wins over `serial` in the manifest.
+    #[arg(long, value_delimiter = ',', value_name = "N|%")]
+    serial: Vec<Amount>,
+    /// So many hosts first and alone, then the rest.
+    #[arg(long, value_name = "N|%")]
+    canary: Option<Amount>,
+    /// How many of all hosts may fail, be unreachable or hang; one more, and nothing new is started. Without it, and
+    /// without `max_fail` in the manifest: none where there is more than one wave, else any. Wins over the manifest.
+    #[arg(long, value_name = "N|%")]
+    max_fail: Option<Amount>,
+    /// Ask between two waves, or wait so long: 30s, 5m, 1h.
+    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "ask")]
+    pause: Option<Pause>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pause {
+    Ask,
+    For(Duration),
+}
+
+impl FromStr for Pause {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "ask" {
+            return Ok(Self::Ask);
+        }
+        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, unit) = text.split_at(digits);
+        let unit = match unit {
+            "" | "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            _ => return Err("no time such as 30s, 5m or 1h (before a manifest's name, write --pause=ask)".into()),
+        };
+        let number = number.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)).filter(|n| *n <= 7 * 24 * 3600);
+        number.map(|s| Self::For(Duration::from_secs(s))).ok_or_else(|| "no time of a week at most".into())
+    }
+}
+
+impl RolloutArgs {
+    /// The order of the hosts, and how long to pause between waves (`None`: until an answer).
+    pub fn of(&self, loaded: &Loaded) -> Result<(Order, Option<Duration>), CliError> {
+        let none = [Some(Amount::Count(0)), Some(Amount::Percent(0))];
+        if self.serial.iter().chain(&self.canary).any(|a| none.contains(&Some(*a))) {
+            return Err(CliError::Other("a wave of no hosts at all: --serial and --canary begin at 1".into()));
+        }
+        if self.pause == Some(Pause::Ask) && !std::io::stdin().is_terminal() {
+            return Err(CliError::Other(
+                "--pause asks at a terminal, and standard input is none; --pause 30s waits instead".into(),
+            ));
+        }
+        let asked = Asked {
+            serial: self.serial.clone(),
+            canary: self.canary,
+            max_fail: self.max_fail,
+            pauses: self.pause.is_some(),
+        };
+        let plays: Vec<Rollout> = loaded.project.plays.iter().map(|p| p.rollout.clone()).collect();
+        let hosts: Vec<Vec<usize>> = loaded.hosts.iter().map(|(_, plays)| plays.clone()).collect();
+        let pause = match self.pause {
+            Some(Pause::For(time)) => Some(time),
+            _ => None,
+        };
+        Ok((rollout::order(&asked, &plays, &hosts), pause))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_a_time_or_a_question() {
+        let of = |text: &str| text.parse::<Pause>().ok();
+        assert_eq!(of("ask"), Some(Pause::Ask));
+        assert_eq!(of("90"), Some(Pause::For(Duration::from_secs(90))));
+        assert_eq!(of("5m"), Some(Pause::For(Duration::from_secs(300))));
+        for wrong in ["", "s", "-1s", "site.yml", "1d", "99999999h", "1 s"] {
+            assert_eq!(of(wrong), None, "{wrong}");
+        }
+    }
+}
