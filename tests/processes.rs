@@ -64,7 +64,7 @@ fn plans(count: usize) -> [Cost; 2] {
     let manifest = dir.path().join("site.yml");
     std::fs::write(&manifest, site).unwrap();
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    [(); 2].map(|()| plan(dir.path(), &manifest, &path, count))
+    [(); 2].map(|()| plan(dir.path(), &manifest, &path, count * 4))
 }
 
 fn plan(dir: &Path, manifest: &Path, path: &str, count: usize) -> Cost {
@@ -77,7 +77,7 @@ fn plan(dir: &Path, manifest: &Path, path: &str, count: usize) -> Cost {
         .unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(json["hosts"][0]["plan"]["in_line"], count * 4);
+    assert_eq!(json["hosts"][0]["plan"]["in_line"], count);
     let mut counts = BTreeMap::new();
     for tool in std::fs::read_to_string(dir.join("log")).unwrap().lines() {
         *counts.entry(tool.to_owned()).or_insert(0) += 1;
@@ -106,4 +106,29 @@ fn more_resources_cost_no_more_processes_and_no_more_round_trips() {
     // The scripts around the questions are sent twice or once; a question costs its names and little more.
     let each = (many[1].bytes_sent - few[1].bytes_sent) / (4 * 195);
     assert!(few[1].bytes_sent < 40_000 && each < 60, "{} bytes, {each} more a resource", few[1].bytes_sent);
+}
+
+#[test]
+fn a_file_that_is_in_line_is_not_sent() {
+    let dir = tempfile::tempdir().unwrap();
+    let bin = counting(dir.path());
+    let contents: Vec<u8> = (0..5_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    for name in ["large", "there"] {
+        std::fs::write(dir.path().join(name), &contents).unwrap();
+    }
+    let (source, there) = (dir.path().join("large"), dir.path().join("there"));
+    let manifest = dir.path().join("site.yml");
+    let site = format!(
+        "- hosts: localhost\n  resources:\n    - file: {}\n      source: {}\n",
+        there.display(),
+        source.display()
+    );
+    std::fs::write(&manifest, site).unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let costs = [(); 2].map(|()| plan(dir.path(), &manifest, &path, 1));
+    assert_eq!(costs.each_ref().map(|c| c.round_trips), [2, 1]);
+    for cost in costs {
+        assert!(cost.bytes_sent < 100_000, "{} bytes", cost.bytes_sent);
+        assert_eq!(cost.processes["sha256sum"], 1, "{:?}", cost.processes);
+    }
 }

@@ -81,7 +81,11 @@ pub(super) fn text(plan: &ApplyPlan, step: &ApplyStep) -> String {
         Act::Step(Step::ReplaceFile { path, body, attributes, validate }) => {
             let beside = beside(path, plan, slot);
             let _ = writeln!(out, "candidate {} {}", word(path), word(&beside));
-            let _ = writeln!(out, "{{ {}; }} >&9 || exit", contents(body));
+            if !inline(body) && used_once(plan, body) {
+                let _ = writeln!(out, "adopt {} || exit", body.digest.as_str());
+            } else {
+                let _ = writeln!(out, "{{ {}; }} >&9 || exit", contents(body));
+            }
             let _ = writeln!(out, "complete {} {}", attribute_words(attributes), body.digest.as_str());
             if let Some(command) = validate {
                 // The path stands where a word of the command stands; it is quoted as one.
@@ -207,6 +211,12 @@ fn attribute_words(attributes: &Attributes) -> String {
     format!("{} {} {mode}", text(&attributes.owner), text(&attributes.group))
 }
 
+/// Whether contents that came ahead may be moved to where they belong, for no other step needs them.
+fn used_once(plan: &ApplyPlan, body: &Body) -> bool {
+    let used = plan.steps.iter().filter_map(|s| super::body(&s.act));
+    used.filter(|b| b.digest == body.digest).count() == 1
+}
+
 /// Commands that print a body.
 fn contents(body: &Body) -> String {
     match body.held_bytes() {
@@ -237,7 +247,10 @@ fn run(command: &Command, limit: u64) -> String {
     };
     match &command.stdin {
         Some(body) if inline(body) => format!("{{ {}; }} | {{ {runs}; }}\n", contents(body)),
-        Some(body) => format!("{{ {runs}; }} <\"$s/incoming/{}\"\n", body.digest.as_str()),
+        Some(body) => {
+            let digest = body.digest.as_str();
+            format!("whole \"$s/incoming/{digest}\" {digest} || exit\n{{ {runs}; }} <\"$s/incoming/{digest}\"\n")
+        }
         None => format!("{runs}\n"),
     }
 }

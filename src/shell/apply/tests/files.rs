@@ -92,13 +92,35 @@ fn large_contents_come_ahead_and_are_removed_after() {
             FrameParser::new(&nonce(), Default::default()).push(&out, &mut frames).unwrap();
             frames.remove(0)
         };
-        assert_eq!(feed(&bytes[1..]).status, 1, "cut short");
+        let short = feed(&bytes[1..]);
+        assert_eq!((short.status, said(&short)), (1, format!("{INLINE} bytes came of {}\n", INLINE + 1)));
         let frame = feed(&bytes);
         assert_eq!((frame.slot, frame.status, said(&frame)), (5, 0, String::new()), "{:?}", host.shell);
         let frames = host.apply(&plan);
         assert_eq!([0, 1, 2].map(|n| status(&frames, n)), [0, 0, 0]);
         assert_eq!(fs::read(host.at("g")).unwrap(), bytes);
         assert_eq!(fs::read_dir(host.state().join("incoming")).unwrap().count(), 0);
+
+        // Where one step alone needs them they are moved, with all that else belongs to a file; others are not placed.
+        let mut wrong = bytes.clone();
+        wrong[7] ^= 1;
+        for (n, sent, want) in [(3, &wrong, 1), (4, &bytes, 0)] {
+            let one = host.plan(&format!("r{n}"), vec![step(0, 0, file(&host.at("f"), &bytes))]);
+            fs::write(host.at("f"), "before").unwrap();
+            assert_eq!(feed(sent).status, 0);
+            let frames = host.apply(&one);
+            assert_eq!(status(&frames, 0), want, "{frames:?}");
+            let is = fs::read(host.at("f")).unwrap();
+            assert!(is == if want == 0 { &bytes[..] } else { b"before" }, "{:?}", host.shell);
+            assert_eq!(fs::read_dir(host.state().join("incoming")).unwrap().count(), 0);
+        }
+        // A command that is given them sees nothing of what is not whole.
+        let mut cat = Command::new(["cat"]);
+        cat.stdin = Some(Body::held(bytes.clone(), true));
+        let given = host.plan("r5", vec![step(0, 0, Step::Run(cat))]);
+        assert_eq!(feed(&wrong).status, 0);
+        let frames = host.apply(&given);
+        assert_eq!(said(&frames[1]), "what was written is not what was sent\n");
     });
 }
 
