@@ -77,7 +77,8 @@ fn odd(path: &str) -> bool {
 /// `there PATH…` prints a line of one character a path. `digests FIRST DIGEST-LIST PATH…` prints a line of one
 /// `0` or `1` a path, a line of `sha256sum` for each `1`, then `T index length`, a line break and the text for each
 /// small file whose digest is not the listed one, and `.` at the end. A pipe or device among the paths would
-/// block `sha256sum`, so those are sorted out first.
+/// block `sha256sum`, so those are sorted out first. Numbered variables, because to cut a long text piece by piece
+/// takes a time that grows by the square of its length.
 pub(super) const FUNCTIONS: &str = r#"
 there() {
   for p do
@@ -103,13 +104,19 @@ digests() {
     sums=$(sha256sum -- "$@" 2>/dev/null)
   fi
   printf '%s\n' "$sums"
+  j=0
+  for want in $listed; do eval "want_$j=\$want"; j=$((j + 1)); done
+  j=0; set -f; IFS=$nl
+  for got in $sums; do eval "got_$j=\${got%% *}"; j=$((j + 1)); done
+  set +f; IFS=" $tab$nl"
+  j=0; k=0
   for p do
-    want=${listed%% *}; listed=${listed#* }
     if readable "$p"; then
-      got=${sums%%"$nl"*}; sums=${sums#*"$nl"}
-      if [ "${got%% *}" != "$want" ]; then text "$i" "$p"; fi
+      eval "got=\${got_$k-} want=\${want_$j-}; unset got_$k"
+      if [ "$got" != "$want" ]; then text "$((i + j))" "$p"; fi
+      k=$((k + 1))
     fi
-    i=$((i + 1))
+    j=$((j + 1))
   done
   printf '.\n'
 }
