@@ -127,6 +127,94 @@ fn a_pause_waits() {
     assert!(said.starts_with("exit 0"), "{said}");
 }
 
+#[test]
+fn a_host_that_is_not_well_holds_up_the_next_wave() {
+    let site = "
+- hosts: all
+  vars: { file: OUT/well }
+  health:
+    - command: test {{ inventory_hostname }} != b || { echo the queue is full; exit 1; }
+      retries: 0
+    - command: echo {{ inventory_hostname }} >> OUT/well
+  resources:
+    - file: OUT/on-{{ inventory_hostname }}
+      content: x
+";
+    let project = Project::new(site);
+    insta::assert_snapshot!(project.run(&["--serial", "1"]));
+    assert_eq!(std::fs::read_to_string(project.path().join("well")).unwrap(), "a\n");
+    assert!(project.has("on-b") && !project.has("on-c"));
+    // What is in line and not well holds it up again.
+    let again = project.run(&["--serial", "1"]);
+    assert!(again.contains("b  0 changes applied, and it is not well\nc  not started"), "{again}");
+}
+
+#[test]
+fn checks_that_make_no_sense_are_told() {
+    let wrong = "
+- hosts: all
+  health:
+    - comand: x
+    - command: x
+      port: 80
+    - url: localhost
+    - port: 70000
+    - command: \"{{ password }}\"
+  vars: { password: !secret hunter2 }
+";
+    insta::assert_snapshot!(Project::new(wrong).run(&[]));
+}
+
+#[test]
+fn a_start_leaves_out_what_comes_before_it() {
+    let site = "
+- hosts: all
+  resources:
+    - file: OUT/one
+      content: x
+    - file: OUT/two
+      content: x
+    - file: OUT/three
+      content: x
+";
+    let project = Project::new(site);
+    let start = |name: &str| format!("file[{}/{name}]", project.path().display());
+    insta::assert_snapshot!(project.run(&["--limit", "a", "--start-at", &start("tow")]));
+    let start = start("two");
+    insta::assert_snapshot!(project.run(&["--limit", "a", "--start-at", &start]));
+    assert!(!project.has("one") && project.has("two") && project.has("three"));
+}
+
+#[test]
+fn a_retry_is_for_what_failed_and_for_what_was_not_come_to() {
+    let project = Project::new(IN_TURN);
+    let apply = |args: &[&str]| {
+        let mut command = here::trueup(project.path());
+        command.args(["apply", "-y", "--lock-timeout", "60", "--no-diff"]).args(args);
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned(), output.stderr)
+    };
+    assert_eq!(apply(&["--serial", "1"]).0, Some(3));
+    let site = std::fs::read_to_string(project.path().join("site.yml")).unwrap();
+    std::fs::write(project.path().join("site.yml"), site.replace("!= b", "!= x")).unwrap();
+    let (code, said, _) = apply(&["--retry", "last", "--serial", "1"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.ends_with("3 hosts: 3 brought in line\n"), "{said}");
+    assert_eq!(std::fs::read_to_string(project.path().join("turns")).unwrap(), "a\nb\nb\nc\nd\n");
+    let (code, _, stderr) = apply(&["--retry", "last"]);
+    assert_eq!(code, Some(1));
+    assert!(String::from_utf8_lossy(&stderr).contains("failed on no host: there is nothing to retry"));
+}
+
+#[test]
+fn a_host_that_takes_too_long_counts_as_failed() {
+    let project = Project::new(WAITS);
+    let said = project.run(&["--serial", "1", "--host-timeout", "3"]);
+    assert!(said.contains("not done within 3 s"), "{said}");
+    assert!(said.contains("b  not started: 1 host has failed, and none may"), "{said}");
+    std::fs::write(project.path().join("go"), "").unwrap();
+}
+
 /// An apply that is interrupted while it runs.
 struct Running {
     child: Child,

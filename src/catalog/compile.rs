@@ -7,6 +7,7 @@ pub use super::selection::Selection;
 use super::{Catalog, Resource};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics, Severity, did_you_mean};
+use crate::language::health;
 use crate::language::manifest::{Declaration, Play};
 use crate::language::module;
 use crate::language::node::{Mapping, Node, Yaml};
@@ -16,6 +17,7 @@ use crate::language::span::{Span, Spanned};
 use crate::resources::batch::{Batch, Declared, Type};
 use crate::resources::{Places, TYPES, Together};
 use crate::shell::body::Body;
+use crate::shell::health::HealthCheck;
 use minijinja::value::{Serde, Value};
 use std::collections::HashMap;
 
@@ -51,6 +53,7 @@ pub fn compile(
         declared: TYPES.iter().map(|_| vec![]).collect(),
         pending: vec![],
         modules: HashMap::new(),
+        health: vec![],
     };
     let facts_value = Value::from(Serde(&facts));
     for play in &host.plays {
@@ -67,6 +70,13 @@ pub fn compile(
         let scope = Scope::new(project.templates.clone(), vars, fixed);
         let inherited = Inherited { tags: play.tags.clone(), ..Inherited::default() };
         compiler.declare(&play.resources, &scope, &inherited, 0);
+        for check in &play.rollout.health {
+            match project.templates.render(check, &scope).and_then(|node| health::check(&node)) {
+                Ok(check) if compiler.health.contains(&check) => {}
+                Ok(check) => compiler.health.push(check),
+                Err(d) => compiler.found.push(d),
+            }
+        }
     }
     let mut found = std::mem::take(&mut compiler.found);
     let catalog = compiler.link(host.name, facts, selection, &mut found);
@@ -124,6 +134,7 @@ pub(super) struct Compiler<'a> {
     pub pending: Vec<Pending>,
     /// A module's resources, so that `module[x]` can be referred to.
     pub modules: HashMap<String, Vec<usize>>,
+    health: Vec<HealthCheck>,
 }
 
 impl Compiler<'_> {
@@ -436,11 +447,19 @@ impl Compiler<'_> {
             .kept
             .iter()
             .map(|p| Candidate {
+                id: &p.id,
                 tags: &p.tags,
                 one_with: TYPES.get(p.ty).filter(|t| t.together() == Together::All).map(|_| p.ty),
             })
             .collect();
-        let selected = selection.of(&candidates, &graph, &order);
+        let mut selected = selection.of(&candidates, &graph, &order);
+        let skipped = match selection.start(&candidates, &order, &mut selected) {
+            Ok(skipped) => skipped,
+            Err(d) => {
+                found.push(d);
+                return None;
+            }
+        };
         // Numbers of the batches that are there.
         let mut place = vec![None; batches.len()];
         let mut there = vec![];
@@ -467,8 +486,9 @@ impl Compiler<'_> {
                 selected,
             })
             .collect();
-        let warnings =
-            found.iter().filter(|d| d.severity == Severity::Warning).map(|d| d.render(sources, false)).collect();
-        Some(Catalog { host: host.to_owned(), facts, resources, batches: there, graph, order, warnings })
+        let warnings = found.iter().filter(|d| d.severity == Severity::Warning).map(|d| d.render(sources, false));
+        let warnings = warnings.chain(skipped).collect();
+        let health = self.health.clone();
+        Some(Catalog { host: host.to_owned(), facts, resources, batches: there, graph, order, health, warnings })
     }
 }

@@ -9,6 +9,7 @@ mod selection;
 use crate::facts::Facts;
 use crate::language::span::Place;
 use crate::resources::batch::Batch;
+use crate::shell::health::HealthCheck;
 use graph::Graph;
 use id::ResourceId;
 
@@ -22,6 +23,8 @@ pub struct Catalog {
     pub graph: Graph,
     /// The resources' numbers in an order that respects every edge.
     pub order: Vec<usize>,
+    /// What shows after its changes that the host is well.
+    pub health: Vec<HealthCheck>,
     /// What does not stand in the way, but should be told: as the language renders it.
     pub warnings: Vec<String>,
 }

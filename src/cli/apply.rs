@@ -28,10 +28,12 @@ pub struct Args {
 
 pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     let started = Instant::now();
-    let loaded = fleet::load_project(&args.fleet.project, output)?;
+    let mut loaded = fleet::load_project(&args.fleet.project, output)?;
+    args.rollout.retry(&mut loaded, &args.fleet.project, output)?;
     let (order, pause) = args.rollout.of(&loaded)?;
     let run = fleet::prepare_fleet(loaded, &args.fleet, output)?;
-    let run = run.because(args.record.reason.clone()).in_order(order, pause).into_run()?;
+    let run =
+        run.because(args.record.reason.clone()).in_order(order, pause, args.rollout.host_deadline()).into_run()?;
     let load = started.elapsed();
     let mut recorder = Recorder::new(
         &args.record,

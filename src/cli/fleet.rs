@@ -113,6 +113,9 @@ pub struct FleetArgs {
     /// No resources with one of these tags.
     #[arg(long, value_delimiter = ',', value_name = "TAGS")]
     pub skip_tags: Vec<String>,
+    /// Leave out what comes before this resource in a host's order, such as service[nginx]. What is left out is told.
+    #[arg(long, value_name = "RESOURCE")]
+    pub start_at: Option<String>,
     #[command(flatten)]
     pub connection: ConnectionArgs,
 }
@@ -321,7 +324,8 @@ pub fn load(args: &FleetArgs, output: &Output) -> Result<Prepared, CliError> {
 
 /// As [`load`], with the project at hand.
 pub fn prepare_fleet(loaded: Loaded, args: &FleetArgs, output: &Output) -> Result<Prepared, CliError> {
-    let selection = Selection { tags: args.tags.clone(), skip_tags: args.skip_tags.clone() };
+    let selection =
+        Selection { tags: args.tags.clone(), skip_tags: args.skip_tags.clone(), start_at: args.start_at.clone() };
     prepare(loaded, &args.connection, selection, &args.project.manifest, output)
 }
 
@@ -374,8 +378,12 @@ impl Prepared {
         self
     }
 
-    pub fn in_order(mut self, order: Order, pause: Option<Duration>) -> Self {
-        (self.run.order, self.run.pause) = (order, pause);
+    pub fn in_order(mut self, order: Order, pause: Option<Duration>, host_deadline: Option<Duration>) -> Self {
+        (self.run.order, self.run.pause, self.run.host_deadline) = (order, pause, host_deadline);
+        if let Some(deadline) = host_deadline {
+            // The host itself ends what hangs, too.
+            self.run.apply.step_deadline = self.run.apply.step_deadline.min(deadline);
+        }
         self
     }
 
@@ -456,6 +464,7 @@ pub fn prepare(
             connect: Arc::new(Ways { ways, options: Arc::new(options) }),
             order: Order::at_once(jobs.len()),
             pause: None,
+            host_deadline: None,
             jobs,
             forks: args.forks,
             limits,

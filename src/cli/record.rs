@@ -117,7 +117,12 @@ impl Recorder {
 
 /// Opens the history of the project here to read it.
 pub fn history(output: &Output) -> Result<History, CliError> {
-    let path = path(&settings(Path::new(""), output)?.history)?;
+    history_of(Path::new(""), output)
+}
+
+/// Opens the history of the project in this folder to read it.
+pub fn history_of(dir: &Path, output: &Output) -> Result<History, CliError> {
+    let path = path(&settings(dir, output)?.history)?;
     let missing = || {
         CliError::Other(format!(
             "no run is on record: there is no {}\n`trueup history --from-hosts` asks the hosts for what they have kept",

@@ -1,11 +1,13 @@
 //! In what order and how many at a time an apply comes to its hosts.
 
-use super::CliError;
-use super::fleet::Loaded;
+use super::fleet::{Loaded, ProjectArgs};
+use super::{CliError, Output, record, show};
+use crate::engine::outcome::{HostReport, HostStatus};
 use crate::engine::rollout::{self, Asked};
 use crate::engine::schedule::Order;
 use crate::language::rollout::{Amount, Rollout};
 use std::io::IsTerminal as _;
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -26,6 +28,12 @@ pub struct RolloutArgs {
     /// Ask between two waves, or wait so long: 30s, 5m, 1h.
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "ask")]
     pause: Option<Pause>,
+    /// Seconds that planning, and then applying, may take on one host before it counts as failed.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    host_timeout: Option<u64>,
+    /// Only hosts that an earlier run failed on or did not come to: its name, a start of it, or `last`.
+    #[arg(long, value_name = "RUN")]
+    retry: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +63,33 @@ impl FromStr for Pause {
 }
 
 impl RolloutArgs {
+    pub fn host_deadline(&self) -> Option<Duration> {
+        self.host_timeout.map(Duration::from_secs)
+    }
+
+    /// Narrows the project down to the hosts that `--retry` means.
+    pub fn retry(&self, loaded: &mut Loaded, project: &ProjectArgs, output: &Output) -> Result<(), CliError> {
+        let Some(name) = &self.retry else { return Ok(()) };
+        let history = record::history_of(project.manifest.parent().unwrap_or(Path::new("")), output)?;
+        let run = history.find(name)?;
+        let name = &run.began.run;
+        let hosts: Vec<String> = match run.ended {
+            Some(_) => show::reports(&history, &run)?.into_iter().filter(is_due).map(|r| r.host).collect(),
+            // It died, so nothing is known of its hosts but that they were in it.
+            None if !run.is_running() => run.began.hosts,
+            None => return Err(CliError::Other(format!("run {name} is not over"))),
+        };
+        if hosts.is_empty() {
+            return Err(CliError::Other(format!("run {name} failed on no host: there is nothing to retry")));
+        }
+        loaded.hosts.retain(|(host, _)| hosts.contains(host));
+        if loaded.hosts.is_empty() {
+            let hosts = hosts.join(", ");
+            return Err(CliError::Other(format!("run {name} failed on {hosts}, and no play is for those now")));
+        }
+        Ok(())
+    }
+
     /// The order of the hosts, and how long to pause between waves (`None`: until an answer).
     pub fn of(&self, loaded: &Loaded) -> Result<(Order, Option<Duration>), CliError> {
         let none = [Some(Amount::Count(0)), Some(Amount::Percent(0))];
@@ -80,6 +115,11 @@ impl RolloutArgs {
         };
         Ok((rollout::order(&asked, &plays, &hosts), pause))
     }
+}
+
+/// Whether an earlier run has left something to do on the host.
+fn is_due(report: &HostReport) -> bool {
+    report.status.is_failure() || matches!(report.status, HostStatus::NotStarted { .. })
 }
 
 #[cfg(test)]

@@ -54,6 +54,12 @@ pub enum HostStatus {
     Unreachable { reason: String, help: Option<String> },
     /// A change kept new connections out, so that the host has taken it back by itself.
     CutOff { reason: String },
+    /// Its changes are applied, or there were none, and a check says that it is not well.
+    Unhealthy {
+        check: String,
+        /// What the check said last.
+        output: String,
+    },
     /// Another run holds the host.
     Locked { by: String },
     /// It was never started, because the run was stopped before.
@@ -74,6 +80,7 @@ impl HostStatus {
             Self::Invalid { .. } => "not judged",
             Self::Unreachable { .. } => "unreachable",
             Self::CutOff { .. } => "cut off",
+            Self::Unhealthy { .. } => "unhealthy",
             Self::Locked { .. } => "locked",
             Self::NotStarted { .. } => "not started",
         }
@@ -87,6 +94,7 @@ impl HostStatus {
             | Self::Invalid { .. }
             | Self::Unreachable { .. }
             | Self::CutOff { .. }
+            | Self::Unhealthy { .. }
             | Self::Locked { .. } => true,
         }
     }
@@ -164,7 +172,10 @@ impl Totals {
                 HostStatus::InLine => &mut t.in_line,
                 HostStatus::Drift => &mut t.drift,
                 HostStatus::Applied => &mut t.applied,
-                HostStatus::Failed | HostStatus::CutOff { .. } | HostStatus::Locked { .. } => &mut t.failed,
+                HostStatus::Failed
+                | HostStatus::CutOff { .. }
+                | HostStatus::Unhealthy { .. }
+                | HostStatus::Locked { .. } => &mut t.failed,
                 HostStatus::Invalid { .. } => &mut t.invalid,
                 HostStatus::Unreachable { .. } => &mut t.unreachable,
                 HostStatus::NotStarted { .. } => &mut t.not_started,

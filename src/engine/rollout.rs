@@ -185,7 +185,7 @@ mod tests {
         ) {
             let plays: Vec<Rollout> = plays
                 .iter()
-                .map(|s| Rollout { serial: s.iter().map(|p| Amount::Percent(*p)).collect(), max_fail: None })
+                .map(|s| Rollout { serial: s.iter().map(|p| Amount::Percent(*p)).collect(), ..Rollout::default() })
                 .collect();
             let asked = Asked { canary: canary.map(Amount::Count), ..Asked::default() };
             let order = order(&asked, &plays, &hosts);

@@ -121,6 +121,7 @@ pub fn shown(host: &str, record: &Record, undoing: &Undoing, moved: &BTreeSet<&s
         in_line: record.changes.len().saturating_sub(undoing.record.changes.len()),
         guards: vec![],
         warnings: vec![],
+        health: vec![],
         steps: vec![],
     }
 }

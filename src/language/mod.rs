@@ -3,6 +3,7 @@
 pub mod de;
 pub mod diagnostic;
 pub mod filters;
+pub mod health;
 pub mod manifest;
 pub mod module;
 pub mod node;

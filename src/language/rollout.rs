@@ -1,6 +1,7 @@
 //! What a play says of its rollout: how many hosts at a time, how many may fail, and what shows that one is well.
 
 use super::diagnostic::{Diagnostic, Diagnostics};
+use super::health;
 use super::node::{Node, Yaml};
 use std::fmt;
 use std::str::FromStr;
@@ -52,7 +53,7 @@ impl fmt::Display for Amount {
 }
 
 /// The keys of a play that are read here.
-pub const KEYS: &[&str] = &["serial", "max_fail"];
+pub const KEYS: &[&str] = &["serial", "max_fail", "health"];
 
 /// How a play's hosts are come to.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -61,6 +62,8 @@ pub struct Rollout {
     pub serial: Vec<Amount>,
     /// How many of its hosts may fail before nothing new is started.
     pub max_fail: Option<Amount>,
+    /// Checks that are run on each host after its changes, as written.
+    pub health: Vec<Node>,
 }
 
 impl Rollout {
@@ -71,7 +74,11 @@ impl Rollout {
             Some(Node { value: Yaml::List(steps), .. }) => steps.iter().filter_map(|n| batch(n, found)).collect(),
             Some(one) => batch(one, found).into_iter().collect(),
         };
-        Self { serial, max_fail: play.get("max_fail").and_then(|n| amount(n, found)) }
+        Self {
+            serial,
+            max_fail: play.get("max_fail").and_then(|n| amount(n, found)),
+            health: play.get("health").map(|n| health::read(n, found)).unwrap_or_default(),
+        }
     }
 }
 

@@ -121,6 +121,7 @@ pub fn plan(catalog: &Catalog, seen: &Seen<'_>, guards: Vec<String>) -> HostPlan
             in_line: 0,
             guards,
             warnings: catalog.warnings.clone(),
+            health: catalog.health.clone(),
             steps: vec![],
         },
         ahead: vec![],

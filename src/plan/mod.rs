@@ -7,6 +7,7 @@ pub mod order;
 use crate::catalog::id::ResourceId;
 use crate::language::span::Place;
 use crate::resources::difference::Difference;
+use crate::shell::health::HealthCheck;
 use crate::shell::steps::PlannedStep;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,9 @@ pub struct HostPlan {
     /// Foreign commands that were run to decide: the guards of `exec`.
     pub guards: Vec<String>,
     pub warnings: Vec<String>,
+    /// Checks that are run after the changes, to see whether the host is well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub health: Vec<HealthCheck>,
     /// What is run, in order.
     #[serde(skip)]
     pub steps: Vec<Step>,

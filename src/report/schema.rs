@@ -53,6 +53,22 @@ pub fn manifest() -> Value {
                 "description": "How many of its hosts may fail before nothing new is started: 1, 25%.",
                 "type": ["integer", "string"],
             },
+            "health": {
+                "description": "Checks that are run on each host after its changes; the next wave waits for them.",
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "command": { "type": "string", "description": "Is to succeed." },
+                        "port": { "type": ["integer", "string"], "description": "Something is to listen on it." },
+                        "url": { "type": "string", "description": "Is to be answered with success, seen from the host." },
+                        "retries": { "type": ["integer", "string"], "description": "Tries after the first; 3." },
+                        "delay": { "type": ["integer", "string"], "description": "Seconds between two tries; 5." },
+                        "timeout": { "type": ["integer", "string"], "description": "Seconds of one try; 10." },
+                    },
+                    "additionalProperties": false,
+                },
+            },
             "resources": { "type": "array", "items": { "oneOf": options } },
             "include": { "type": "string", "description": "Another manifest, whose plays stand here." },
         },

@@ -181,15 +181,22 @@ pub(super) fn clean(text: &str) -> String {
         .collect()
 }
 
+/// Foreign commands that a plan runs or brings with it, each once.
 fn guards(out: &mut String, reports: &[HostReport], style: Style) {
-    let mut commands: Vec<&str> =
-        reports.iter().filter_map(|r| r.plan.as_ref()).flat_map(|p| &p.guards).map(String::as_str).collect();
-    commands.sort_unstable();
-    commands.dedup();
-    if !commands.is_empty() {
-        let _ = writeln!(out, "{}", style.dim("run while planning, to decide (guards of exec):"));
-        for command in commands {
-            let _ = writeln!(out, "    {}", clean(command));
+    let plans = || reports.iter().filter_map(|r| r.plan.as_ref());
+    let guards = plans().flat_map(|p| p.guards.iter().cloned()).collect();
+    listed(out, "run while planning, to decide (guards of exec):", guards, style);
+    let health = plans().flat_map(|p| p.health.iter().map(|c| c.asks.to_string())).collect();
+    listed(out, "asked of a host after its changes (health):", health, style);
+}
+
+fn listed(out: &mut String, heading: &str, mut lines: Vec<String>, style: Style) {
+    lines.sort_unstable();
+    lines.dedup();
+    if !lines.is_empty() {
+        let _ = writeln!(out, "{}", style.dim(heading));
+        for line in lines {
+            let _ = writeln!(out, "    {}", clean(&line));
         }
         out.push('\n');
     }
@@ -213,6 +220,12 @@ fn trouble(out: &mut String, reports: &[HostReport], style: Style) {
                 let _ = writeln!(out, "{} {host}: {}", style.red("unreachable"), clean(reason));
                 if let Some(help) = help {
                     let _ = writeln!(out, "    {help}");
+                }
+            }
+            HostStatus::Unhealthy { check, output } => {
+                let _ = writeln!(out, "{} {host}: {}", style.red("unhealthy"), clean(check));
+                for line in output.lines() {
+                    let _ = writeln!(out, "    {}", clean(line));
                 }
             }
             HostStatus::Locked { by } => {
@@ -372,6 +385,10 @@ fn status(report: &HostReport, style: Style) -> String {
                 "kept new connections out, so that the host has taken it back; {} stay",
                 count(done, "other change")
             ))
+        }
+        HostStatus::Unhealthy { .. } => {
+            let done = report.results.iter().filter(|r| r.status == ChangeStatus::Applied).count();
+            format!("{} applied, {}", count(done, "change"), style.red("and it is not well"))
         }
         HostStatus::Locked { .. } => style.red("locked, nothing was done"),
         HostStatus::NotStarted { reason } if reason.is_empty() => style.yellow("not started"),

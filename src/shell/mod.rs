@@ -5,6 +5,7 @@ pub mod body;
 pub mod facts;
 pub mod files;
 pub mod frame;
+pub mod health;
 pub mod history;
 pub mod probe;
 pub mod quote;

@@ -8,6 +8,7 @@ mod host;
 mod lockout;
 mod packages;
 mod rollback;
+mod rollout;
 mod smoke;
 mod snapshot;
 mod trueup;

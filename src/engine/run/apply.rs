@@ -81,6 +81,7 @@ impl Run {
             None => Confirmed::NotNeeded,
         };
         let mut ending = Ending::Complete;
+        let was_not_lost = lost.is_none();
         if lost.is_some() || confirmed.is_refused() {
             let guard = work.script.guard.as_ref().filter(|_| confirmed.is_refused());
             let taken_back = guard.map(apply::Guard::at_most);
@@ -99,7 +100,8 @@ impl Run {
         report.timings.add(Stage::Apply, begun.elapsed());
         let (is_lost, died) = (matches!(ending, Ending::Lost(_)), matches!(ending, Ending::Died));
         let refused = confirmed.is_refused();
-        let Work { plan, script, verify, .. } = work;
+        let keeps_connection = was_not_lost && !refused;
+        let Work { connection, plan, script, verify, .. } = work;
         let shared = plan.clone();
         report.results = compute(move || {
             let mut results = carry_out::results(&shared, &script, &steps, died);
@@ -128,6 +130,8 @@ impl Run {
             }
             _ => HostStatus::Applied,
         };
+        let connection = keeps_connection.then_some(connection);
+        self.check_health(n, connection, &plan.health, &mut report, events).await;
         report.plan = Some(Arc::unwrap_or_clone(plan));
         report
     }
@@ -252,7 +256,7 @@ pub(super) struct Verify {
     pub probe: CatalogProbe,
 }
 
-fn went_on(error: &TransportError) -> HostStatus {
+pub(super) fn went_on(error: &TransportError) -> HostStatus {
     HostStatus::Unreachable {
         reason: error.to_string(),
         help: Some("what the host has begun goes on without you; plan again once it can be reached".into()),

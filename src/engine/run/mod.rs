@@ -4,6 +4,7 @@
 
 mod apply;
 mod confirm;
+mod health;
 mod interrupt;
 mod judge;
 pub mod kept;
@@ -61,6 +62,8 @@ pub struct Run {
     pub order: Order,
     /// How long it pauses between two waves. None: the operator is asked.
     pub pause: Option<Duration>,
+    /// How long a host may take, in planning and in applying.
+    pub host_deadline: Option<Duration>,
     pub limits: Limits,
     pub apply: ApplyOptions,
     /// Facts of earlier runs, where there is a place for them.
@@ -176,6 +179,12 @@ struct Judged {
     report: HostReport,
 }
 
+impl Judged {
+    fn has_work(&self) -> bool {
+        !self.plan.changes.is_empty() || (!self.plan.health.is_empty() && self.plan.unjudged.is_empty())
+    }
+}
+
 /// A judged host that has something to apply, until a task takes it.
 type Waiting = std::sync::Mutex<Option<Judged>>;
 
@@ -223,14 +232,12 @@ impl Run {
         let interrupts = Interrupts::listen()?;
         let order = if mode == Mode::Apply { self.order.clone() } else { Order::at_once(self.jobs.len()) };
         let task = move |run: Arc<Self>, n, events: mpsc::UnboundedSender<Event>| async move {
-            let result = match run.judge(n, &events).await {
-                Ok(judged) if mode == Mode::Apply && !judged.plan.changes.is_empty() => {
-                    (run.apply(n, judged, &events).await, None)
-                }
+            let result = match run.judge_in_time(n, &events).await {
+                Ok(judged) if mode == Mode::Apply && judged.has_work() => (run.work(n, judged, &events).await, None),
                 Ok(judged) => {
                     let report = planned(&judged);
                     // Only what may still be applied keeps its connection.
-                    let keep = mode == Mode::ApplyConfirmed && !judged.plan.changes.is_empty();
+                    let keep = mode == Mode::ApplyConfirmed && judged.has_work();
                     (report, keep.then_some(judged))
                 }
                 Err(report) => (report, None),
@@ -275,8 +282,10 @@ impl Run {
         if !waits.contains(&true) || interrupts.are_there() {
             return Ok(());
         }
-        let answer = tokio::task::block_in_place(|| operator.confirms(reports, &|| interrupts.are_there()));
-        if !answer {
+        let changes = reports.iter().filter_map(|r| r.plan.as_ref()).any(|p| !p.changes.is_empty());
+        let mut is_wanted = || operator.confirms(reports, &|| interrupts.are_there());
+        // To see whether hosts are well nobody is asked.
+        if changes && !tokio::task::block_in_place(&mut is_wanted) {
             return Ok(());
         }
         let slots: Arc<[Waiting]> = waiting.into();
@@ -312,6 +321,39 @@ impl Run {
         Ok(())
     }
 
+    async fn judge_in_time(
+        self: &Arc<Self>,
+        n: usize,
+        events: &mpsc::UnboundedSender<Event>,
+    ) -> Result<Judged, HostReport> {
+        let judged = self.in_time(self.judge(n, events)).await;
+        judged.unwrap_or_else(|late| Err(self.report(n, unreachable(&late))))
+    }
+
+    /// Applies what there is to apply, and sees whether the host is well.
+    async fn work(self: Arc<Self>, n: usize, judged: Judged, events: &mpsc::UnboundedSender<Event>) -> HostReport {
+        let planned = planned(&judged);
+        let work = async {
+            if !judged.plan.changes.is_empty() {
+                return self.clone().apply(n, judged, events).await;
+            }
+            let Judged { connection, plan, .. } = judged;
+            let mut report = planned.clone();
+            self.check_health(n, Some(connection), &plan.health, &mut report, events).await;
+            report
+        };
+        let done = self.in_time(work).await;
+        done.unwrap_or_else(|late| HostReport { status: apply::went_on(&late), ..planned })
+    }
+
+    /// A host that hangs is given up, and counts as one that cannot be reached.
+    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, TransportError> {
+        match self.host_deadline {
+            None => Ok(work.await),
+            Some(after) => tokio::time::timeout(after, work).await.map_err(|_| TransportError::Deadline { after }),
+        }
+    }
+
     /// Applies what was judged a while ago: by the time of a later wave a host may well have closed the connection.
     async fn apply_later(
         self: Arc<Self>,
@@ -326,7 +368,7 @@ impl Run {
                 Err(error) => return HostReport { status: unreachable(&error), ..planned(&judged) },
             }
         }
-        self.apply(n, judged, events).await
+        self.work(n, judged, events).await
     }
 
     fn report(&self, n: usize, status: HostStatus) -> HostReport {
