@@ -67,15 +67,15 @@ write_parallel() {
 # Ansible needs Python on its targets; trueup does not. It is put there past the fleet's own packages.
 give_python() {
   mkdir -p "$CACHE/python"
-  if ! ls "$CACHE"/python/*.deb >/dev/null 2>&1; then
+  if ! ls "$CACHE"/python/distro-info-data*.deb >/dev/null 2>&1; then
     (cd "$CACHE/python" && apt-get update -qq && apt-get download -qq python3 python3-minimal python3.11 python3.11-minimal \
       libpython3-stdlib libpython3.11-stdlib libpython3.11-minimal libexpat1 media-types libsqlite3-0 libreadline8 \
       libncursesw6 libffi8 libbz2-1.0 liblzma5 libdb5.3 libuuid1 python3-apt python-apt-common libnsl2 libtirpc3 \
-      libtirpc-common readline-common libgssapi-krb5-2 libkrb5-3 libk5crypto3 libkrb5support0 libkeyutils1 libcom-err2)
+      libtirpc-common readline-common libgssapi-krb5-2 libkrb5-3 libk5crypto3 libkrb5support0 libkeyutils1 libcom-err2 distro-info-data)
   fi
   local a
   for a in "${addresses[@]}"; do
-    tar -C "$CACHE" -cf - python | ssh "${ssh_options[@]}" "root@$a" 'tar -C /root -xf - && dpkg --force-depends -i /root/python/*.deb >/root/python.log 2>&1; python3 -c "import apt"' ||
+    tar -C "$CACHE" -cf - python | ssh "${ssh_options[@]}" "root@$a" 'tar -C /root -xf - && dpkg --force-depends -i /root/python/*.deb >/root/python.log 2>&1; python3 -c "import apt" && apt-get check -qq' ||
       die "Python is not whole on $a"
   done
 }
