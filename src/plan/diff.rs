@@ -6,7 +6,7 @@ use crate::catalog::Catalog;
 use crate::catalog::id::ResourceId;
 use crate::resources::Together;
 use crate::resources::batch::Observed;
-use crate::resources::difference::{Action, Ahead, Difference, Shown};
+use crate::resources::difference::{Action, Ahead, Changes, Difference, Shown};
 use crate::shell::frame::Frame;
 use crate::shell::probe::{Answers, ProbeScript, Query};
 use crate::shell::steps::{PlannedStep, Steps, Undo};
@@ -124,7 +124,7 @@ pub fn plan(catalog: &Catalog, seen: &Seen<'_>, guards: Vec<String>) -> HostPlan
             health: catalog.health.clone(),
             steps: vec![],
         },
-        ahead: vec![],
+        ahead: Changes::default(),
         judged: HashMap::with_capacity(catalog.resources.len()),
         needs: HashMap::with_capacity(catalog.resources.len()),
     };
@@ -137,7 +137,7 @@ pub fn plan(catalog: &Catalog, seen: &Seen<'_>, guards: Vec<String>) -> HostPlan
 struct Draft {
     plan: HostPlan,
     /// What [`Ahead`] looks at: the changes so far.
-    ahead: Vec<(ResourceId, String, Difference)>,
+    ahead: Changes,
     judged: HashMap<usize, Judged>,
     /// The nearest changes before each resource, through what is in line.
     needs: HashMap<usize, BTreeSet<usize>>,
@@ -166,8 +166,7 @@ impl Draft {
             }
         }
         let Some(observed) = seen.batches.get(resource.batch) else { return };
-        let after = self.all_needs(&needs);
-        let difference = match observed.diff(resource.index, &Ahead::new(&self.ahead, &after)) {
+        let difference = match observed.diff(resource.index, &Ahead::new(&self.ahead, &needs)) {
             Ok(difference) => difference,
             Err(reason) => {
                 let (id, place) = (resource.id.clone(), resource.place.clone());
@@ -203,7 +202,7 @@ impl Draft {
         };
         let number = self.plan.changes.len();
         let commit_confirm = observed.cuts_off(resource.index, &difference);
-        self.ahead.push((resource.id.clone(), resource.key.clone(), difference.clone()));
+        self.ahead.push(resource.id.clone(), resource.key.clone(), difference.clone(), &needs);
         self.plan.changes.push(Change {
             id: resource.id.clone(),
             name: resource.name.clone(),
@@ -219,16 +218,6 @@ impl Draft {
             verifiable: observed.is_verifiable(resource.index),
         });
         self.judged.insert(n, Judged::Changes(number));
-    }
-
-    /// Those, and all that they need in turn.
-    fn all_needs(&self, nearest: &BTreeSet<usize>) -> Vec<usize> {
-        let mut all = nearest.clone();
-        let mut open: Vec<usize> = nearest.iter().copied().collect();
-        while let Some(change) = open.pop().and_then(|n| self.plan.changes.get(n)) {
-            open.extend(change.needs.iter().copied().filter(|n| all.insert(*n)));
-        }
-        all.into_iter().collect()
     }
 
     /// Orders the changes and makes their steps.

@@ -1,6 +1,7 @@
 //! Which changes are made together, and in what order.
 
 use crate::resources::Together;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A change as far as ordering goes.
 #[derive(Clone, Debug)]
@@ -16,53 +17,113 @@ pub struct Node {
 /// Those of [`Together::Ready`] come together where they wait for exactly the same, so that what skips one skips
 /// all; those of [`Together::All`] as soon as every one of them is ready, or nothing else is.
 pub fn groups(nodes: &[Node]) -> Vec<Vec<usize>> {
-    let mut done = vec![false; nodes.len()];
+    let mut queue = Queue::new(nodes);
     let mut groups = vec![];
-    loop {
-        let is_ready = |n: usize, done: &[bool]| {
-            done.get(n) == Some(&false)
-                && nodes.get(n).is_some_and(|node| node.needs.iter().all(|&m| done.get(m).copied().unwrap_or(true)))
-        };
-        let same_kind = |a: usize, b: usize| nodes.get(a).map(|n| n.kind) == nodes.get(b).map(|n| n.kind);
-        let mut chosen: Option<Vec<usize>> = None;
-        let mut fallback: Option<Vec<usize>> = None;
-        let first_left = done.iter().position(|d| !d).unwrap_or(nodes.len());
-        for n in first_left..nodes.len() {
-            if !is_ready(n, &done) {
-                continue;
-            }
-            let Some(node) = nodes.get(n) else { continue };
-            match node.together {
-                Together::Each => chosen = Some(vec![n]),
-                Together::Ready => {
-                    let alike = |&m: &usize| {
-                        same_kind(n, m)
-                            && is_ready(m, &done)
-                            && nodes.get(m).is_some_and(|other| other.needs == node.needs)
-                    };
-                    chosen = Some((n..nodes.len()).filter(alike).collect());
-                }
-                Together::All => {
-                    let left: Vec<_> =
-                        (0..nodes.len()).filter(|&m| same_kind(n, m) && done.get(m) == Some(&false)).collect();
-                    let ready: Vec<_> = left.iter().copied().filter(|&m| is_ready(m, &done)).collect();
-                    if ready.len() == left.len() {
-                        chosen = Some(ready);
-                    } else {
-                        fallback.get_or_insert(ready);
-                        continue;
-                    }
-                }
-            }
-            break;
-        }
-        let Some(group) = chosen.or(fallback) else { return groups };
+    while let Some(group) = queue.next() {
         for &n in &group {
-            if let Some(d) = done.get_mut(n) {
-                *d = true;
-            }
+            queue.done(n);
         }
         groups.push(group);
+    }
+    groups
+}
+
+/// What is ready, by how it comes together; everything is looked at once, however many there are.
+struct Queue<'a> {
+    nodes: &'a [Node],
+    /// How many of its needs are left, by node.
+    waits_for: Vec<usize>,
+    /// The nodes that come after it, by node.
+    before: Vec<Vec<usize>>,
+    /// Ready, and not of [`Together::All`].
+    ready: BTreeSet<usize>,
+    /// Of those, the nodes of [`Together::Ready`] by type and needs.
+    alike: HashMap<(&'a str, &'a [usize]), BTreeSet<usize>>,
+    /// Types of [`Together::All`]: how many are left, and which are ready.
+    whole: BTreeMap<&'a str, (usize, BTreeSet<usize>)>,
+}
+
+impl<'a> Queue<'a> {
+    fn new(nodes: &'a [Node]) -> Self {
+        let mut queue = Self {
+            nodes,
+            waits_for: vec![0; nodes.len()],
+            before: vec![vec![]; nodes.len()],
+            ready: BTreeSet::new(),
+            alike: HashMap::new(),
+            whole: BTreeMap::new(),
+        };
+        for (n, node) in nodes.iter().enumerate() {
+            for need in node.needs.iter().copied().collect::<BTreeSet<_>>() {
+                if let (Some(after), Some(count)) = (queue.before.get_mut(need), queue.waits_for.get_mut(n)) {
+                    after.push(n);
+                    *count += 1;
+                }
+            }
+            if node.together == Together::All {
+                queue.whole.entry(node.kind).or_default().0 += 1;
+            }
+        }
+        for n in 0..nodes.len() {
+            if queue.waits_for.get(n) == Some(&0) {
+                queue.is_ready(n);
+            }
+        }
+        queue
+    }
+
+    fn is_ready(&mut self, n: usize) {
+        let Some(node) = self.nodes.get(n) else { return };
+        match node.together {
+            Together::All => {
+                self.whole.entry(node.kind).or_default().1.insert(n);
+                return;
+            }
+            Together::Ready => {
+                self.alike.entry((node.kind, &node.needs)).or_default().insert(n);
+            }
+            Together::Each => {}
+        }
+        self.ready.insert(n);
+    }
+
+    /// The next group: the one of the first node that is ready. What comes all together waits until it is whole, as long
+    /// as there is anything else to do.
+    fn next(&mut self) -> Option<Vec<usize>> {
+        let first = |(_, (left, ready)): (_, &(usize, BTreeSet<usize>)), whole: bool| {
+            ready.first().copied().filter(|_| !whole || *left == ready.len())
+        };
+        let single = self.ready.first().copied();
+        let whole = self.whole.iter().filter_map(|entry| first(entry, true)).min();
+        let n = match (single, whole) {
+            (None, None) => self.whole.iter().filter_map(|entry| first(entry, false)).min()?,
+            (single, whole) => single.into_iter().chain(whole).min()?,
+        };
+        let node = self.nodes.get(n)?;
+        Some(match node.together {
+            Together::Each => vec![n],
+            Together::Ready => self.alike.get(&(node.kind, node.needs.as_slice()))?.iter().copied().collect(),
+            Together::All => self.whole.get(node.kind)?.1.iter().copied().collect(),
+        })
+    }
+
+    fn done(&mut self, n: usize) {
+        let Some(node) = self.nodes.get(n) else { return };
+        self.ready.remove(&n);
+        if let Some(alike) = self.alike.get_mut(&(node.kind, node.needs.as_slice())) {
+            alike.remove(&n);
+        }
+        if let Some((left, ready)) = self.whole.get_mut(node.kind).filter(|_| node.together == Together::All) {
+            *left -= 1;
+            ready.remove(&n);
+        }
+        for after in self.before.get_mut(n).map(std::mem::take).unwrap_or_default() {
+            let Some(count) = self.waits_for.get_mut(after) else { continue };
+            *count -= 1;
+            if *count == 0 {
+                self.is_ready(after);
+            }
+        }
     }
 }
 

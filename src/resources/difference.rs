@@ -3,6 +3,7 @@
 use crate::catalog::id::{ResourceId, visible};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -117,23 +118,54 @@ impl Difference {
     }
 }
 
+/// The changes of a plan so far, found by what they are about.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    list: Vec<(ResourceId, Difference)>,
+    by_key: HashMap<&'static str, HashMap<String, usize>>,
+    by_type: HashMap<&'static str, Vec<usize>>,
+    /// For each change: the first of itself and all it comes after of which nobody can tell what files it brings.
+    opaque: Vec<Option<usize>>,
+}
+
+impl Changes {
+    /// `key`: the resource's identity on the host. `needs`: numbers of the changes it comes after.
+    pub fn push(&mut self, id: ResourceId, key: String, difference: Difference, needs: &BTreeSet<usize>) {
+        let number = self.list.len();
+        let own = match id.kind {
+            "package" => difference.action == Action::Create,
+            "exec" => true,
+            _ => false,
+        };
+        self.opaque.push(self.opaque_of(needs).or(own.then_some(number)));
+        self.by_key.entry(id.kind).or_default().entry(key).or_insert(number);
+        self.by_type.entry(id.kind).or_default().push(number);
+        self.list.push((id, difference));
+    }
+
+    fn opaque_of(&self, needs: &BTreeSet<usize>) -> Option<usize> {
+        needs.iter().filter_map(|n| self.opaque.get(*n).copied().flatten()).min()
+    }
+}
+
 /// What earlier changes of this plan will have brought.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ahead<'a> {
-    changes: &'a [(ResourceId, String, Difference)],
-    /// Numbers of those that the resource comes after.
-    needs: &'a [usize],
+    changes: Option<&'a Changes>,
+    opaque: Option<usize>,
 }
 
 impl<'a> Ahead<'a> {
-    /// From the changes before it (id, key and difference), and the numbers of those that it comes after.
-    pub fn new(changes: &'a [(ResourceId, String, Difference)], needs: &'a [usize]) -> Self {
-        Self { changes, needs }
+    /// From the changes before it, and the numbers of those that it comes after.
+    pub fn new(changes: &'a Changes, needs: &BTreeSet<usize>) -> Self {
+        Self { changes: Some(changes), opaque: changes.opaque_of(needs) }
     }
 
     /// The change ahead of the resource of this type and key.
     pub fn change(&self, kind: &str, key: &str) -> Option<&'a Difference> {
-        self.changes.iter().find(|(id, k, _)| id.kind == kind && k == key).map(|(.., d)| d)
+        let changes = self.changes?;
+        let number = changes.by_key.get(kind)?.get(key)?;
+        changes.list.get(*number).map(|(_, d)| d)
     }
 
     /// Whether a resource of this type and key will be there because of a change ahead.
@@ -144,20 +176,16 @@ impl<'a> Ahead<'a> {
     /// A change that it comes after, and of which nobody can tell beforehand what files it brings: a package that is
     /// installed, a command that is run.
     pub fn may_bring_files(&self) -> Option<&'a ResourceId> {
-        let opaque = |(id, _, d): &&(ResourceId, String, Difference)| match id.kind {
-            "package" => d.action == Action::Create,
-            "exec" => true,
-            _ => false,
-        };
-        self.needs.iter().filter_map(|n| self.changes.get(*n)).find(opaque).map(|(id, ..)| id)
+        self.changes?.list.get(self.opaque?).map(|(id, _)| id)
     }
 
     /// Changes ahead of any resource of this type.
     pub fn of_type(&self, kind: &str) -> impl Iterator<Item = (&'a ResourceId, &'a Difference)> {
-        self.changes.iter().filter(move |(id, ..)| id.kind == kind).map(|(id, _, d)| (id, d))
+        let numbers = self.changes.and_then(|c| c.by_type.get(kind)).into_iter().flatten();
+        numbers.filter_map(|n| self.changes?.list.get(*n)).map(|(id, d)| (id, d))
     }
 
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty()
+        self.changes.is_none_or(|c| c.list.is_empty())
     }
 }
