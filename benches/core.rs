@@ -62,9 +62,9 @@ const TEMPLATE: &str =
 fn large(resources: usize) -> String {
     let mut text = String::from("- hosts: all\n  resources:\n");
     for n in 0..resources {
-        text.push_str(&format!("    - file: /nowhere/{n}\n      state: absent\n"));
+        text.push_str(&format!("    - file: /tmp/trueup-nowhere-{n}\n      state: absent\n"));
         let after: Vec<String> =
-            [1, 7, 50].iter().filter(|d| **d <= n).map(|d| format!("\"file[/nowhere/{}]\"", n - d)).collect();
+            [1, 7, 50].iter().filter(|d| **d <= n).map(|d| format!("\"file[/tmp/trueup-nowhere-{}]\"", n - d)).collect();
         if !after.is_empty() {
             text.push_str(&format!("      require: [{}]\n", after.join(", ")));
         }
