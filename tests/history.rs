@@ -227,11 +227,11 @@ fn a_run_that_died_did_not_end() {
 #[test]
 fn no_secret_is_in_the_store() {
     let project = Project::new(concat!(
-        "    - file: OUT/a\n      content: \"password={{ pw }}\\n\"\n",
-        "    - exec: tell\n      command: echo \"$PW\"; exit 1\n      env: { PW: \"{{ pw }}\" }\n",
-        "    - exec: tell again\n      command: echo {{ pw }}; exit 1\n",
-        "    - exec: guarded\n      command: echo {{ pw }}; exit 1\n      unless: test {{ pw }} = x\n",
-        "    - cron: job\n      command: \"true {{ pw }}\"\n      schedule: \"{{ pw }}\"\n      when: false\n",
+        "    - file: OUT/a\n      content: \"password={{ pw }}\\n\"\n      mode: \"0600\"\n",
+        "    - exec: tell\n      command: cat; exit 1\n      stdin: \"{{ pw }}\"\n",
+        "    - exec: tell again\n      command: echo {{ given }}; exit 1\n      sensitive: true\n",
+        "    - exec: guarded\n      command: echo {{ given }}; exit 1\n",
+        "      unless: test {{ given }} = x\n      sensitive: true\n",
         "    - file: OUT/b\n      content: \"{{ given }}\"\n      sensitive: true\n",
         "    - exec: make\n      command: touch OUT/made\n      creates: OUT/made\n      undo: echo {{ pw }}; exit 1\n",
     ));

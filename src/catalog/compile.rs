@@ -151,24 +151,21 @@ impl Compiler<'_> {
             return self.one(d, scope, inherited, depth);
         };
         let rendered = self.project.templates.render(list, scope)?;
-        let item_scope = |item: Value, secret: Option<&Node>, n: usize| {
+        let item_scope = |item: Node, n: usize| {
             let mut fixed = HashMap::from([("item_index".to_owned(), Value::from(n))]);
             let mut vars = HashMap::new();
-            match secret {
-                Some(node) => {
-                    vars.insert("item".to_owned(), Node { rendered: true, ..node.clone() });
-                }
-                None => {
-                    fixed.insert("item".to_owned(), item);
-                }
+            let item = if rendered.secret { item.into_secret() } else { item };
+            if item.holds_secret() {
+                vars.insert("item".to_owned(), Node { rendered: true, ..item });
+            } else {
+                fixed.insert("item".to_owned(), to_value(&item));
             }
             scope.over(vars, fixed)
         };
         match &rendered.value {
             Yaml::List(items) => {
                 for (n, item) in items.iter().enumerate() {
-                    let secret = (rendered.secret || item.holds_secret()).then(|| item.clone().into_secret());
-                    let scope = item_scope(to_value(item), secret.as_ref(), n);
+                    let scope = item_scope(item.clone(), n);
                     if let Err(e) = self.one(d, &scope, inherited, depth) {
                         self.found.push(e);
                     }
@@ -181,9 +178,7 @@ impl Compiler<'_> {
                         let name = Node { rendered: true, ..Node::new(key.span, Yaml::String(key.value.clone())) };
                         Node::new(key.span, Yaml::Map(vec![(text("key"), name), (text("value"), v)]))
                     };
-                    let item = entry(value.clone());
-                    let secret = (rendered.secret || value.holds_secret()).then(|| item.clone().into_secret());
-                    let scope = item_scope(to_value(&item), secret.as_ref(), n);
+                    let scope = item_scope(entry(value.clone()), n);
                     if let Err(e) = self.one(d, &scope, inherited, depth) {
                         self.found.push(e);
                     }
@@ -204,7 +199,15 @@ impl Compiler<'_> {
         {
             return Ok(());
         }
-        let all = |nodes: &[Node]| nodes.iter().map(|n| templates.render(n, scope)).collect::<Result<Vec<_>, _>>();
+        let shown = |node: &Node| match templates.render(node, scope)? {
+            node if node.holds_secret() => {
+                let d =
+                    Diagnostic::error("a secret in the open", Some(node.span), "this is shown wherever it is named");
+                Err(d.help("what names a resource, or who it runs as, cannot be made from a secret"))
+            }
+            node => Ok(node),
+        };
+        let all = |nodes: &[Node]| nodes.iter().map(&shown).collect::<Result<Vec<_>, _>>();
         let mut references = References {
             require: all(&d.common.require)?,
             before: all(&d.common.before)?,
@@ -222,7 +225,7 @@ impl Compiler<'_> {
         let Some((ty, kind)) = TYPES.iter().enumerate().find(|(_, t)| t.name() == d.kind.value) else {
             return Ok(());
         };
-        let title_node = templates.render(&d.title, scope)?;
+        let title_node = shown(&d.title)?;
         let title = match &title_node.value {
             Yaml::String(title) if title.is_empty() => {
                 return Err(Diagnostic::error("empty title", Some(d.title.span), "a resource's title cannot be empty"));
@@ -252,7 +255,7 @@ impl Compiler<'_> {
         let text = |node: &Option<Node>| match node {
             None => Ok(None),
             Some(node) => {
-                let node = templates.render(node, scope)?;
+                let node = shown(node)?;
                 match node.value {
                     Yaml::String(s) => Ok(Some(s)),
                     other => {

@@ -2,6 +2,7 @@
 
 use crate::inventory;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
+use crate::language::mask::masked;
 use crate::language::node::{Mapping, Node, Yaml};
 use crate::language::span::{Sources, Span, Spanned};
 use crate::language::yaml;
@@ -19,7 +20,7 @@ pub fn extra_vars(given: &[String], sources: &mut Sources, found: &mut Diagnosti
             inventory::vars::file(Path::new(path), sources, found).into_iter().for_each(|(k, v)| set(k, v));
             continue;
         }
-        let file = sources.add("-e", text.as_str());
+        let file = sources.add("-e", masked(text));
         let whole = Span::new(file, 0, text.len());
         if text.trim_start().starts_with('{') {
             match yaml::parse_one(text, file) {

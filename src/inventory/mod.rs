@@ -4,7 +4,6 @@ pub mod assemble;
 pub mod connection;
 pub mod hosts;
 pub mod ini;
-mod mask;
 pub mod pattern;
 pub mod range;
 pub mod script;
@@ -16,6 +15,7 @@ pub use hosts::{Host, Inventory};
 pub use pattern::Pattern;
 
 use crate::language::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::language::mask::masked;
 use crate::language::span::{Sources, Span};
 use assemble::Builder;
 use std::os::unix::fs::PermissionsExt as _;
@@ -160,7 +160,7 @@ fn read_file(path: &Path, sources: &mut Sources, builder: &mut Builder, found: &
         Ok(text) => text,
         Err(error) => return found.push(failed(&error)),
     };
-    let file = sources.add(path, mask::masked(&text));
+    let file = sources.add(path, masked(&text));
     if kind == Kind::Ini || kind == Kind::Either && !looks_like_yaml(&text) {
         return ini::read(&text, file, builder, found);
     }

@@ -2,6 +2,7 @@
 
 use super::hosts::{Inventory, Level, set, set_level};
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
+use crate::language::mask::masked;
 use crate::language::node::Mapping;
 use crate::language::span::{FileId, Sources};
 use std::collections::BTreeMap;
@@ -112,7 +113,7 @@ pub fn file(path: &Path, sources: &mut Sources, found: &mut Diagnostics) -> Mapp
             return vec![];
         }
     };
-    let file = sources.add(path, super::mask::masked(&text));
+    let file = sources.add(path, masked(&text));
     mapping(&text, file, sources, found)
 }
 

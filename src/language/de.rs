@@ -11,7 +11,7 @@ use std::fmt;
 /// # Errors
 /// One diagnostic at the value that does not fit.
 pub fn from_node<T: DeserializeOwned>(node: &Node) -> Result<T, Diagnostic> {
-    T::deserialize(NodeDe(node)).map_err(|e| e.at(node.span).into_diagnostic())
+    T::deserialize(NodeDe(node)).map_err(|e| e.of(node).at(node.span).into_diagnostic())
 }
 
 /// What was wrong, and where once that is known: the innermost place wins.
@@ -25,9 +25,15 @@ pub struct Error {
 
 #[derive(Debug)]
 enum Kind {
-    Unknown { what: &'static str, name: String, expected: &'static [&'static str] },
+    Unknown {
+        what: &'static str,
+        name: String,
+        expected: &'static [&'static str],
+    },
     Missing(&'static str),
     Other(String),
+    /// What a type says of a value, and may quote.
+    Custom(String),
 }
 
 impl Error {
@@ -37,6 +43,15 @@ impl Error {
 
     fn at(mut self, span: Span) -> Self {
         self.span.get_or_insert(span);
+        self
+    }
+
+    /// Without what was said of a value that is secret.
+    fn of(mut self, node: &Node) -> Self {
+        let quotes = matches!(self.kind, Kind::Custom(_) | Kind::Unknown { what: "value", .. });
+        if quotes && node.holds_secret() {
+            self.kind = Kind::Other("this secret does not fit here".into());
+        }
         self
     }
 
@@ -61,7 +76,7 @@ impl Error {
             Kind::Missing(field) => {
                 Diagnostic::error("missing parameter", self.span, format!("`{field}` is needed here"))
             }
-            Kind::Other(message) => {
+            Kind::Other(message) | Kind::Custom(message) => {
                 let label = match self.key {
                     Some(key) => format!("`{key}`: {message}"),
                     None => message,
@@ -77,7 +92,7 @@ impl fmt::Display for Error {
         match &self.kind {
             Kind::Unknown { what, name, .. } => write!(f, "no {what} `{name}`"),
             Kind::Missing(field) => write!(f, "`{field}` is missing"),
-            Kind::Other(message) => f.write_str(message),
+            Kind::Other(message) | Kind::Custom(message) => f.write_str(message),
         }
     }
 }
@@ -86,7 +101,7 @@ impl std::error::Error for Error {}
 
 impl de::Error for Error {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self { kind: Kind::Other(message.to_string()), span: None, key: None }
+        Self { kind: Kind::Custom(message.to_string()), span: None, key: None }
     }
 
     fn unknown_field(name: &str, expected: &'static [&'static str]) -> Self {
@@ -332,7 +347,7 @@ impl<'de> de::MapAccess<'de> for Entries<'_> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
         let Some((key, node)) = self.value.take() else { return Err(de::Error::custom("a value without a key")) };
-        seed.deserialize(NodeDe(node)).map_err(|e| e.at(node.span).within(key))
+        seed.deserialize(NodeDe(node)).map_err(|e| e.of(node).at(node.span).within(key))
     }
 }
 

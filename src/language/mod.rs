@@ -5,6 +5,7 @@ pub mod diagnostic;
 pub mod filters;
 pub mod health;
 pub mod manifest;
+pub mod mask;
 pub mod module;
 pub mod node;
 pub mod project;

@@ -86,12 +86,16 @@ impl Node {
 
     /// Marks it and all in it as secret.
     pub fn into_secret(mut self) -> Self {
+        self.mark_secret();
+        self
+    }
+
+    fn mark_secret(&mut self) {
         self.secret = true;
         match &mut self.value {
-            Yaml::List(l) => l.iter_mut().for_each(|n| n.secret = true),
-            Yaml::Map(m) => m.iter_mut().for_each(|(_, n)| n.secret = true),
+            Yaml::List(l) => l.iter_mut().for_each(Node::mark_secret),
+            Yaml::Map(m) => m.iter_mut().for_each(|(_, n)| n.mark_secret()),
             _ => {}
         }
-        self
     }
 }

@@ -2,6 +2,7 @@
 
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::manifest::{self, Declaration, Entry, Play};
+use super::mask::masked;
 use super::module::{self, Module};
 use super::node::{Mapping, Node};
 use super::span::{FileId, Source, Sources};
@@ -28,7 +29,8 @@ pub struct Project {
     pub files: HashMap<String, Body>,
     /// The command line's `-e`.
     pub extra_vars: Mapping,
-    /// Over all manifests, modules, templates and files that were read: their names and contents.
+    /// Over all manifests, modules, templates and files that were read: their names and contents, as far as errors may
+    /// show those. A digest of a short secret would give it away.
     pub digest: Digest,
 }
 
@@ -74,7 +76,7 @@ pub fn load(
             });
             continue;
         };
-        let file = sources.add(&path, text.as_str());
+        let file = sources.add(&path, masked(&text));
         match yaml::parse_one(&text, file) {
             Ok(Some(document)) => {
                 let module = module::read(&name, &document, types, &mut found);
@@ -159,7 +161,7 @@ fn read_manifest(
             return;
         }
     };
-    let file = sources.add(path, text.as_str());
+    let file = sources.add(path, masked(&text));
     let document = match yaml::parse_one(&text, file) {
         Ok(Some(document)) => document,
         Ok(None) => {

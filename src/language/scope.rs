@@ -3,7 +3,7 @@
 use super::diagnostic::Diagnostic;
 use super::node::{Node, Yaml};
 use super::template::Templates;
-use minijinja::value::{Enumerator, Object, Value};
+use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
 use minijinja::{Error, ErrorKind};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,8 +24,11 @@ struct Level {
     /// Final values: facts, loop items.
     fixed: HashMap<String, Value>,
     state: Arc<State>,
-    cache: Mutex<HashMap<String, (Value, bool)>>,
+    cache: Mutex<HashMap<String, Cached>>,
 }
+
+/// A variable's value, and whether reading it alone is reading a secret.
+type Cached = (Value, bool);
 
 /// What a whole chain of levels shares while something is rendered.
 #[derive(Debug, Default)]
@@ -140,15 +143,15 @@ impl Level {
             return Some(self.fail(d));
         }
         let scope = Scope { object: self.clone() };
-        let (value, secret) =
-            scope.watch(|| self.templates.render(node, &scope).map(|n| (to_value(&n), n.holds_secret())));
+        let before = self.state.secret.load(Ordering::Relaxed);
+        let rendered = self.templates.render(node, &scope);
         lock(&self.state.visiting).pop();
-        match value {
-            Ok((value, marked)) => {
-                let secret = secret || marked;
-                if secret {
-                    self.state.secret.store(true, Ordering::Relaxed);
-                }
+        match rendered {
+            Ok(node) => {
+                let secret = node.secret;
+                // What is secret in it is marked there, so that a user's name is not as secret as their password.
+                self.state.secret.store(before || secret, Ordering::Relaxed);
+                let value = guarded(Arc::new(node), &self.state);
                 lock(&self.cache).insert(name.to_owned(), (value.clone(), secret));
                 Some(value)
             }
@@ -173,6 +176,57 @@ impl Object for Level {
         let names = Scope { object: self.clone() }.names();
         Enumerator::Values(names.into_iter().map(Value::from).collect())
     }
+}
+
+/// A list or mapping with secrets in it: reading one of those is noticed.
+#[derive(Debug)]
+struct Guarded {
+    node: Arc<Node>,
+    state: Arc<State>,
+}
+
+impl Guarded {
+    fn read(&self, node: &Node) -> Value {
+        if node.secret {
+            self.state.secret.store(true, Ordering::Relaxed);
+        }
+        guarded(Arc::new(node.clone()), &self.state)
+    }
+}
+
+impl Object for Guarded {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        if matches!(self.node.value, Yaml::List(_)) { ObjectRepr::Seq } else { ObjectRepr::Map }
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let part = match &self.node.value {
+            Yaml::List(items) => items.get(key.as_usize()?)?,
+            _ => self.node.get(key.as_str()?)?,
+        };
+        Some(self.read(part))
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        match &self.node.value {
+            Yaml::List(items) => Enumerator::Seq(items.len()),
+            Yaml::Map(map) => Enumerator::Values(map.iter().map(|(k, _)| Value::from(k.value.as_str())).collect()),
+            _ => Enumerator::Empty,
+        }
+    }
+}
+
+/// A node as the template engine's value. Whoever takes a whole that is secret has noticed that before.
+fn guarded(node: Arc<Node>, state: &Arc<State>) -> Value {
+    if node.secret || !node.holds_secret() {
+        return to_value(&node);
+    }
+    Value::from_object(Guarded { node, state: state.clone() })
+}
+
+/// What [`guarded`] made the value of, where it did.
+pub(super) fn guarded_node(value: &Value) -> Option<&Node> {
+    value.downcast_object_ref::<Guarded>().map(|g| &*g.node)
 }
 
 /// A rendered node as the template engine's value.

@@ -2,7 +2,7 @@
 
 use super::diagnostic::{Diagnostic, did_you_mean};
 use super::node::{Node, Yaml};
-use super::scope::Scope;
+use super::scope::{Scope, guarded_node};
 use super::span::{FileId, Sources, Span, Spanned};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Value, ValueKind};
@@ -82,7 +82,7 @@ impl Templates {
             scope.watch(|| self.env.get_template(name).and_then(|t| t.render(Value::from_dyn_object(scope.object()))));
         match result {
             Ok(text) => Ok((text, secret)),
-            Err(error) => Err(self.explain(&error, None, scope)),
+            Err(error) => Err(self.explain(&error, None, scope, secret)),
         }
     }
 
@@ -100,7 +100,12 @@ impl Templates {
                     .map(|(k, v)| {
                         let key = if is_template(&k.value) {
                             let node = Node::new(k.span, Yaml::String(k.value.clone()));
-                            match self.render_text(&node, &k.value, scope)?.value {
+                            let rendered = self.render_text(&node, &k.value, scope)?;
+                            if rendered.holds_secret() {
+                                let label = "this comes to a secret, and a key is shown";
+                                return Err(Diagnostic::error("a key that is secret", Some(k.span), label));
+                            }
+                            match rendered.value {
                                 Yaml::String(s) => s,
                                 Yaml::Int(n) => n.to_string(),
                                 other => {
@@ -134,9 +139,9 @@ impl Templates {
             self.env.render_str(text, context()).map(Value::from)
         });
         let shift = whole_expression(text).map_or(0, |inner| inner.as_ptr() as usize - text.as_ptr() as usize);
-        let value = result.map_err(|e| self.explain(&e, Some((node, text, shift)), scope))?;
-        let mut rendered =
-            from_value(&value, node.span).map_err(|e| self.explain(&e, Some((node, text, shift)), scope))?;
+        let place = Some((node, text, shift));
+        let value = result.map_err(|e| self.explain(&e, place, scope, secret))?;
+        let mut rendered = from_value(&value, node.span).map_err(|e| self.explain(&e, place, scope, secret))?;
         if secret || node.secret {
             rendered = rendered.into_secret();
         }
@@ -153,11 +158,11 @@ impl Templates {
             Yaml::String(text) => {
                 let inner = whole_expression(text).unwrap_or(text);
                 let shift = inner.as_ptr() as usize - text.as_ptr() as usize;
-                let (result, _) = scope.watch(|| {
+                let (result, secret) = scope.watch(|| {
                     let expression = self.env.compile_expression(inner)?;
                     expression.eval(Value::from_dyn_object(scope.object())).and_then(Self::known)
                 });
-                result.map(|v| v.is_true()).map_err(|e| self.explain(&e, Some((node, text, shift)), scope))
+                result.map(|v| v.is_true()).map_err(|e| self.explain(&e, Some((node, text, shift)), scope, secret))
             }
             Yaml::List(all) => {
                 for one in all {
@@ -185,7 +190,16 @@ impl Templates {
     }
 
     /// A template error at the place people can mend: in the manifest's string, or in the template file.
-    fn explain(&self, error: &minijinja::Error, text: Option<(&Node, &str, usize)>, scope: &Scope) -> Diagnostic {
+    ///
+    /// `secret`: one was read before. What the engine or a filter says of a value may quote it, so that is left out then:
+    /// here, where all errors pass, and not in each filter.
+    fn explain(
+        &self,
+        error: &minijinja::Error,
+        text: Option<(&Node, &str, usize)>,
+        scope: &Scope,
+        secret: bool,
+    ) -> Diagnostic {
         if let Some(inner) = scope.take_failure() {
             return match text {
                 Some((node, ..))
@@ -239,6 +253,10 @@ impl Templates {
             ErrorKind::OutOfFuel => "a template without end",
             _ => "template failed",
         };
+        if secret {
+            let d = Diagnostic::error(summary, span, format!("{}, of what is secret", error.kind()));
+            return d.help("why is not told, for that may quote a secret; try it with a value that is none");
+        }
         let mut d = Diagnostic::error(summary, span, reason(error));
         if error.kind() == ErrorKind::UnknownFilter
             && let Some(slice) = slice
@@ -295,6 +313,9 @@ fn whole_expression(text: &str) -> Option<&str> {
 /// A template engine's value as a node at this place.
 pub fn from_value(value: &Value, span: Span) -> Result<Node, minijinja::Error> {
     let bad = |what: &str| minijinja::Error::new(ErrorKind::InvalidOperation, format!("the expression gives {what}"));
+    if let Some(node) = guarded_node(value) {
+        return Ok(placed(node, span));
+    }
     let yaml = match value.kind() {
         ValueKind::Undefined => return Err(minijinja::Error::from(ErrorKind::UndefinedError)),
         ValueKind::None => Yaml::Null,
@@ -319,4 +340,16 @@ pub fn from_value(value: &Value, span: Span) -> Result<Node, minijinja::Error> {
         _ => return Err(bad("no plain value")),
     };
     Ok(Node { rendered: true, ..Node::new(span, yaml) })
+}
+
+/// As what an expression at this place gave; what is secret in it stays so.
+fn placed(node: &Node, span: Span) -> Node {
+    let value = match &node.value {
+        Yaml::List(items) => Yaml::List(items.iter().map(|n| placed(n, span)).collect()),
+        Yaml::Map(map) => {
+            Yaml::Map(map.iter().map(|(k, v)| (Spanned { value: k.value.clone(), span }, placed(v, span))).collect())
+        }
+        scalar => scalar.clone(),
+    };
+    Node { span, value, secret: node.secret, rendered: true }
 }

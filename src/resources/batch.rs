@@ -5,7 +5,7 @@ use super::{Due, Edges, Impossible, Places, ResourceType, Together, Want};
 use crate::catalog::id::ResourceId;
 use crate::facts::Facts;
 use crate::language::de::from_node;
-use crate::language::diagnostic::Diagnostics;
+use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::language::node::{Node, Yaml};
 use crate::shell::body::Body;
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript};
@@ -123,6 +123,10 @@ impl<T: ResourceType> Type for T {
         let mut wants = Vec::with_capacity(declared.len());
         let mut found = Diagnostics::default();
         for d in declared {
+            if let Some(diagnostic) = misplaced_secret::<T>(&d.params) {
+                found.push(diagnostic);
+                continue;
+            }
             let params: T::Params = match from_node(&d.params) {
                 Ok(params) => params,
                 Err(diagnostic) => {
@@ -249,6 +253,18 @@ impl<T: ResourceType> Observed for Seen<'_, T> {
             self.asked.ty.refresh(want, changed, facts, steps);
         }
     }
+}
+
+/// A secret in a parameter that is none for secrets.
+fn misplaced_secret<T: ResourceType>(params: &Node) -> Option<Diagnostic> {
+    let given = params.as_map().into_iter().flatten();
+    let (name, value) = given.into_iter().find(|(k, v)| v.holds_secret() && !T::SECRETS.contains(&k.value.as_str()))?;
+    let label = format!("others on the host could see `{}` of {}, or find it in a record", name.value, T::NAME);
+    let d = Diagnostic::error("a secret in the open", Some(value.span), label);
+    Some(match T::SECRETS {
+        [] => d.help("write it to a file with `content` and the mode \"0600\", and let the host read it from there"),
+        some => d.help(format!("of what {} takes, this may be secret: {}", T::NAME, some.join(", "))),
+    })
 }
 
 /// Without its values, where they are secret. The one place where it is decided, so that no type can forget it.

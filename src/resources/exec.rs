@@ -4,6 +4,8 @@ use super::difference::{Action, Ahead, Difference, SECRET, Shown};
 use super::{Due, Edges, Impossible, ResourceType, Want};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
+use crate::language::secret::Secret;
+use crate::shell::body::Body;
 use crate::shell::files::{self, FileState};
 use crate::shell::probe::{Answers, BadAnswer, FileQuestion, ProbeScript};
 use crate::shell::steps::{Command, Steps, Undo};
@@ -32,6 +34,8 @@ pub struct Params {
     pub refresh_only: bool,
     /// The folder it is run in. By default the connecting user's home.
     pub cwd: Option<String>,
+    /// What it reads, on its standard input: the way for secrets. By default nothing.
+    pub stdin: Option<Secret>,
     /// Variables of its environment. Not for secrets: an environment can be read.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
@@ -73,6 +77,7 @@ impl Exec {
             env: want.params.env.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
             cwd: want.params.cwd.clone(),
             user: want.become_user.clone(),
+            stdin: want.params.stdin.as_ref().map(|s| Body::held(s.expose().as_bytes(), true)),
             deadline: Some(Duration::from_secs(u64::from(want.params.timeout_s.unwrap_or(600)))),
             ..Command::new(sh(command(want)))
         };
@@ -85,6 +90,7 @@ impl ResourceType for Exec {
     const ABOUT: &'static str = "A command, for what no type has: with a guard, on a refresh, or always.";
     const EXAMPLE: &'static str = "- exec: build the index\n  command: make-index /srv/docs\n  creates: /srv/docs/index\n  undo: rm -f /srv/docs/index\n";
     const REFRESHES: bool = true;
+    const SECRETS: &'static [&'static str] = &["stdin"];
 
     type Params = Params;
     type Observed = Observed;

@@ -122,6 +122,7 @@ impl ResourceType for File {
     const ABOUT: &'static str = "A file: its contents, owner, group and mode.";
     const EXAMPLE: &'static str = "- file: /etc/motd\n  content: |\n    Welcome.\n  owner: root\n  group: root\n  mode: \"0644\"\n- file: /etc/nologin\n  state: absent\n";
     const HAS_BODY: bool = true;
+    const SECRETS: &'static [&'static str] = &["content"];
 
     type Params = Params;
     type Observed = Observed;
@@ -135,6 +136,12 @@ impl ResourceType for File {
         {
             let label = "it does not say with `%s` where the candidate's path goes";
             out.push(Diagnostic::error("wrong value", Some(want.places.of("validate")), label));
+        }
+        if want.body.as_ref().is_some_and(|b| b.secret) && params.mode.is_none() {
+            let place = ["content", "template"].into_iter().find(|p| want.places.has(p)).unwrap_or_default();
+            let label = "this is secret, and a new file can be read by everyone";
+            let d = Diagnostic::warning("a secret in the open", Some(want.places.of(place)), label);
+            out.push(d.help("say who may read it: mode: \"0600\""));
         }
         let given = [
             ("content", params.content.is_some()),

@@ -78,6 +78,10 @@ pub struct Places {
 }
 
 impl Places {
+    pub fn has(&self, param: &str) -> bool {
+        self.params.iter().any(|(name, _)| name == param)
+    }
+
     /// Where a parameter's value stands; the title's place where it is not given.
     pub fn of(&self, param: &str) -> Span {
         self.params.iter().find(|(name, _)| name == param).map_or(self.title, |(_, span)| *span)
@@ -140,6 +144,9 @@ pub trait ResourceType: Sync + 'static {
     const HAS_BODY: bool = false;
     /// Whether `notify` can reach it.
     const REFRESHES: bool = false;
+    /// The parameters that may hold a secret: those whose values reach the host as a body, or as what a program reads.
+    /// Any other ends in an argument or an environment, which others on the host can see, or in a record of the run.
+    const SECRETS: &'static [&'static str] = &[];
 
     /// Unknown keys denied; the fields' docs are what `trueup doc` and the editor's schema say, so that they cannot disagree.
     type Params: DeserializeOwned + JsonSchema + Send + Sync;

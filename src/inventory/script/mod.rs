@@ -3,8 +3,8 @@
 mod run;
 
 use super::assemble::Builder;
-use super::mask;
 use crate::language::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
+use crate::language::mask::masked;
 use crate::language::node::{Node, Yaml};
 use crate::language::span::{Sources, Span, Spanned};
 use rayon::prelude::*;
@@ -59,7 +59,7 @@ fn parse(
         Ok(text) => text,
         Err(failure) => return failed(failure.to_string(), failure.help()),
     };
-    let file = sources.add(&named, mask::masked(&text));
+    let file = sources.add(&named, masked(&text));
     // JSON is YAML, so each value has its place.
     match crate::language::yaml::parse_one(&text, file) {
         Ok(Some(document)) => Some(document),

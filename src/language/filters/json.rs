@@ -2,7 +2,7 @@
 
 use super::args::{Args, MAX_DEPTH, items, kind, pairs, text, too_deep};
 use super::wrong;
-use minijinja::value::{Serde, ValueKind};
+use minijinja::value::{Kwargs, Serde, ValueKind};
 use minijinja::{Error, State, Value};
 use serde::Serialize as _;
 use serde_json::Value as Json;
@@ -101,6 +101,16 @@ pub fn to_json(state: &State, value: &Value, args: &Args) -> Result<Value, Error
 
 pub fn to_nice_json(state: &State, value: &Value, args: &Args) -> Result<Value, Error> {
     write(state, value, args, Some(4), true)
+}
+
+/// The engine's own, which would write as many spaces as anybody says.
+pub fn tojson(state: &State, value: &Value, args: &Args) -> Result<Value, Error> {
+    plain(state, value, 0)?;
+    let indent = args.get("indent").cloned();
+    if indent.as_ref().is_some_and(Value::is_number) {
+        args.number("indent", 16)?;
+    }
+    minijinja::filters::tojson(value, indent, Kwargs::from_iter(Vec::<(String, Value)>::new()))
 }
 
 pub fn from_json(state: &State, value: &Value, _: &Args) -> Result<Value, Error> {

@@ -72,6 +72,7 @@ static FILTERS: &[Entry] = &[
     entry("hash", &["hashtype"], encoding::hash),
     entry("to_json", &["indent", "sort_keys", "ensure_ascii"], json::to_json),
     entry("to_nice_json", &["indent", "sort_keys", "ensure_ascii"], json::to_nice_json),
+    entry("tojson", &["indent"], json::tojson),
     entry("from_json", &[], json::from_json),
     entry(
         "to_yaml",

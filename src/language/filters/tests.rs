@@ -227,6 +227,7 @@ fn says_what_is_wrong() {
         ("'!' | b64decode", "b64decode: this is no base64"),
         ("'/w==' | b64decode", "b64decode: what was encoded is not text"),
         ("'a' | hash('md5')", "hash: `hashtype` is sha1,"),
+        ("[1] | tojson(99999999999)", "tojson: `indent` is a whole number from 0 to 16, not 99999999999"),
         ("'{' | from_json", "from_json: this is no JSON: EOF while parsing an object at line 1 column 1"),
         ("'a: 1\nb: [' | from_yaml", "from_yaml: malformed YAML at its line"),
         ("('%20000s' | format('')) | replace(' ', '[') | from_yaml", "from_yaml: "),

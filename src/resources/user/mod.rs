@@ -121,6 +121,8 @@ impl ResourceType for User {
     const ABOUT: &'static str = "A user: the account, its groups, its password, and the keys it lets in.";
     const EXAMPLE: &'static str = "- user: anna\n  groups: [sudo]\n  shell: /bin/bash\n  authorized_keys:\n    - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ anna@example.net\n";
 
+    const SECRETS: &'static [&'static str] = &["password"];
+
     type Params = Params;
     type Observed = Observed;
 

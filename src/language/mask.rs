@@ -1,4 +1,4 @@
-//! Inventories as errors may show them: an error shows its whole line, and a password may stand on it.
+//! What was written as errors may show it: an error shows its whole line, and a password may stand on it.
 
 /// The text with secrets blotted out, byte for byte, so that all places stay what they are. What stands after one on
 /// its line goes too: where a password ends is for a parser to know, and the line may be the one that is malformed.
@@ -34,7 +34,8 @@ fn blot(text: &str, out: &mut String) {
     }
 }
 
-/// Where the first secret of a line begins: after `!secret`, or after `ansible_…_pass…` with its `=` or `:`.
+/// Where the first secret of a line begins: after `!secret`, or after `password:`, or after `ansible_…_pass…` with its `=` or
+/// `:`.
 fn secret_at(line: &str) -> Option<usize> {
     let tag = line.find("!secret").map(|at| at + "!secret".len());
     let password = line.match_indices("ansible_").find_map(|(at, _)| {
@@ -44,7 +45,13 @@ fn secret_at(line: &str) -> Option<usize> {
         let passes = rest.get(..name)?.contains("_pass");
         (passes && after.starts_with(['=', ':'])).then(|| line.len() - after.len() + 1)
     });
-    [tag, password].into_iter().flatten().min()
+    let own = line.match_indices("password").find_map(|(at, word)| {
+        let (before, after) = (line.get(..at)?, line.get(at + word.len()..)?);
+        let after = after.trim_start_matches(['"', '\'', ' ', '\t']);
+        let begins = before.is_empty() || before.ends_with([' ', '\t', '{', ',', '"', '\'']);
+        (begins && after.starts_with(':')).then(|| line.len() - after.len() + 1)
+    });
+    [tag, password, own].into_iter().flatten().min()
 }
 
 #[cfg(test)]
@@ -58,6 +65,9 @@ mod tests {
         assert_eq!(masked("a:\n  \"ansible_become_pass\": \"b c\"\n"), "a:\n  \"ansible_become_pass\": ** **\n");
         assert_eq!(masked("k: !secret |\n  one\n\n  two\nl: 1\n"), "k: !secret *\n  ***\n\n  ***\nl: 1\n");
         assert_eq!(masked("ansible_password:\n  one\nl: 1\n"), "ansible_password:\n  ***\nl: 1\n");
+        assert_eq!(masked("- user: a\n  password: b\n"), "- user: a\n  password: *\n");
+        assert_eq!(masked("{user: a, \"password\": b}\n"), "{user: a, \"password\": **\n");
+        assert_eq!(masked("# a password is set\n"), "# a password is set\n");
         assert_eq!(masked("ansible_passive: 1\n"), "ansible_passive: *\n");
         assert_eq!(masked("ansible_host=x # of ansible_pass\n"), "ansible_host=x # of ansible_pass\n");
     }
