@@ -123,9 +123,10 @@ impl FrameParser {
         }
         self.buffer.extend_from_slice(bytes);
         while let Some(at) = find(&self.buffer, &self.nonce, self.scanned) {
-            let Some(length) = self.buffer[at..].iter().position(|&b| b == b'\n') else {
-                // No marker is longer than the nonce and two short numbers.
-                if self.buffer.len() - at > self.nonce.len() + 32 {
+            // No mark is longer than the nonce and two short numbers, however much of it has come.
+            let longest = self.nonce.len() + 32;
+            let Some(length) = self.buffer[at..].iter().take(longest + 1).position(|&b| b == b'\n') else {
+                if self.buffer.len() - at > longest {
                     return Err(FrameError::Malformed("a frame mark without an end"));
                 }
                 self.scanned = at;
@@ -242,6 +243,17 @@ mod tests {
             with_marks.extend(&bytes);
             let mut got: Vec<Frame> = vec![];
             let _ = FrameParser::new(&nonce(), Limits::default()).push(&with_marks, &mut got);
+        }
+    }
+
+    /// One that came in one piece was read, and the same cut in two was refused.
+    #[test]
+    fn a_mark_that_is_too_long_is_refused_however_it_comes() {
+        let stream = format!("{} B 1{}\n", nonce().as_str(), " ".repeat(60));
+        for cut in [1, 70, stream.len()] {
+            let mut parser = FrameParser::new(&nonce(), Limits::default());
+            let error = stream.as_bytes().chunks(cut).find_map(|part| parser.push(part, &mut vec![]).err());
+            assert_eq!(error, Some(FrameError::Malformed("a frame mark without an end")), "{cut}");
         }
     }
 
