@@ -203,3 +203,36 @@ fn a_purged_directory_knows_what_of_it_is_managed() {
     let told: Vec<_> = difference.properties.iter().map(|p| format!("{}: {}", p.name, p.from)).collect();
     assert_eq!(told, ["purged: file c"]);
 }
+
+/// A module may come from anybody; a `source` in it could name, or be a link to, any file of the operator's.
+#[test]
+fn a_module_has_no_files_but_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let outside = dir.path().join("id_ed25519");
+    std::fs::write(&outside, "a private key").unwrap();
+    let module = dir.path().join("project/modules/m");
+    for folder in ["files", "templates"] {
+        std::fs::create_dir_all(module.join(folder)).unwrap();
+        std::os::unix::fs::symlink(&outside, module.join(folder).join("link")).unwrap();
+    }
+    std::fs::write(module.join("files/own"), "its own").unwrap();
+    std::fs::write(dir.path().join("project/site.yml"), "- hosts: all\n  resources: [{module: m}]\n").unwrap();
+    let types: Vec<_> = TYPES.iter().map(|t| t.name()).collect();
+    let told = |what: &str| {
+        let text = format!("resources:\n  - file: /a\n    {what}\n");
+        std::fs::write(module.join("module.yml"), text).unwrap();
+        let site = dir.path().join("project/site.yml");
+        let project = project::load(&site, vec![], &types, Sources::default(), Diagnostics::default()).unwrap();
+        let groups = minijinja::Value::from(());
+        let plays = project.plays.iter().collect();
+        let host = HostInput { name: "web1", group_names: &[], vars: vec![], groups: &groups, plays };
+        compile(&project, &host, Facts::sample(), &Selection::default()).err().map(|found| found.iter().count())
+    };
+    let absolute = format!("source: {}", outside.display());
+    for what in
+        ["source: ../../../../id_ed25519", &absolute, "source: link", "source: '{{ \"link\" }}'", "template: link"]
+    {
+        assert_eq!(told(what), Some(1), "{what}");
+    }
+    assert_eq!(told("source: own"), None);
+}

@@ -233,7 +233,7 @@ fn no_secret_is_in_the_store() {
         "    - exec: guarded\n      command: echo {{ given }}; exit 1\n",
         "      unless: test {{ given }} = x\n      sensitive: true\n",
         "    - file: OUT/b\n      content: \"{{ given }}\"\n      sensitive: true\n",
-        "    - exec: make\n      command: touch OUT/made\n      creates: OUT/made\n      undo: echo {{ pw }}; exit 1\n",
+        "    - exec: make\n      command: touch OUT/made\n      creates: OUT/made\n      undo: echo {{ given }}; exit 1\n      sensitive: true\n",
     ));
     let secret = "correct horse battery";
     std::fs::create_dir(project.path().join("group_vars")).unwrap();

@@ -186,7 +186,9 @@ fn a_secret_that_does_not_fit_is_not_quoted() {
         "- file: \"{{ item }}\"\n      for_each: !secret hunter2",
     ];
     for resource in resources {
-        let told = catalog(&format!("- hosts: all\n  resources:\n    {resource}\n")).err().expect(resource);
+        let told = catalog(&format!("- hosts: all\n  resources:\n    {resource}\n"))
+            .err()
+            .unwrap_or_else(|| panic!("{resource}"));
         assert!(!told.contains("hunter2"), "{told}");
     }
 }

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 /// Source files up to this size are held in memory, so that a plan can show what changes in them.
@@ -246,7 +246,7 @@ fn read_templates(
     found: &mut Diagnostics,
     out: &mut Vec<(String, FileId)>,
 ) {
-    for (name, path) in files_below(dir) {
+    for (name, path) in files_below(dir).into_iter().filter(|(_, p)| belongs(p, dir, prefix)) {
         match std::fs::read_to_string(&path) {
             Ok(text) => out.push((format!("{prefix}{name}"), sources.add(&path, text))),
             Err(error) => {
@@ -284,9 +284,10 @@ fn read_files(
     }
     let mut paths: Vec<(String, PathBuf)> = vec![];
     for ((prefix, below), entry) in wanted {
-        let named = entry.names.into_iter().map(|n| (below.join(&n), n)).filter(|(p, _)| p.is_file());
+        let named = entry.names.into_iter().filter(|n| stays_below(n));
+        let named = named.map(|n| (below.join(&n), n)).filter(|(p, _)| p.is_file() && belongs(p, &below, &prefix));
         let list: Vec<_> = match entry.any {
-            true => files_below(&below),
+            true => files_below(&below).into_iter().filter(|(_, p)| belongs(p, &below, &prefix)).collect(),
             false => named.map(|(p, n)| (n, p)).collect(),
         };
         paths.extend(list.into_iter().map(|(name, path)| (format!("{prefix}{name}"), path)));
@@ -304,6 +305,19 @@ fn read_files(
         }
     }
     out
+}
+
+/// Whether a name can only mean what is in the folder that it is looked for in.
+fn stays_below(name: &str) -> bool {
+    Path::new(name).components().all(|c| matches!(c, Component::Normal(_)))
+}
+
+/// Whether a file in one of its folders is a module's own. A link in a module that leads out of it is none: whoever wrote
+/// it is not to choose which of the operator's files go to a host. In the project itself, links are the operator's.
+fn belongs(path: &Path, below: &Path, prefix: &str) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    let module = below.parent().and_then(real);
+    prefix.is_empty() || real(path).is_some_and(|p| module.is_some_and(|m| p.starts_with(m)))
 }
 
 #[derive(Default)]

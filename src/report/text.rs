@@ -1,6 +1,7 @@
 //! Plans and outcomes for a person at a terminal.
 
 use super::style::Style;
+use crate::catalog::id::visible;
 use crate::engine::outcome::{ChangeStatus, HostReport, HostStatus, Totals};
 use crate::plan::{Change, HostPlan};
 use crate::resources::difference::{Action, Shown, TextChange};
@@ -168,17 +169,7 @@ fn text_diff(text: &TextChange, style: Style) -> String {
 
 /// Text from a host or a file with nothing in it that a terminal would act on.
 pub(super) fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c == '\t' {
-                ' '.to_string()
-            } else if c.is_control() {
-                c.escape_debug().to_string()
-            } else {
-                c.to_string()
-            }
-        })
-        .collect()
+    visible(&text.replace('\t', " "))
 }
 
 /// Foreign commands that a plan runs or brings with it, each once.

@@ -9,6 +9,7 @@ mod lockout;
 mod packages;
 mod rollback;
 mod rollout;
+mod secrets;
 mod smoke;
 mod snapshot;
 mod trueup;

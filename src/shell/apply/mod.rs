@@ -223,7 +223,7 @@ fn body_of(out: &mut String, plan: &ApplyPlan, verify: &ProbeScript, first_verif
          if ! lock {} {}; then\n\
          if [ -n \"$held\" ]; then printf %s \"$held\"; e {start} {LOCKED}; else printf %s \"$why\"; e {start} {NO_STATE}; fi\n\
          exit 0\nfi\n\
-         {survey}r=$s/runs/{run}\ntrap tidy EXIT\ntrap 'exit 143' INT TERM\n",
+         {survey}r=$s/runs/{run}\numask 077\ntrap tidy EXIT\ntrap 'exit 143' INT TERM\n",
         word(&format!("{run} {owner}")),
         plan.lock_wait.as_secs()
     );
@@ -307,7 +307,8 @@ fn one(out: &mut String, plan: &ApplyPlan, step: &ApplyStep, with_steps: &BTreeS
         let _ = write!(out, "owe {} {} && ", owed(id), word(&id.replace('\0', "")));
     }
     let deadline = step::seconds(step::deadline(&step.act).unwrap_or(plan.step_deadline));
-    let _ = writeln!(out, "(\n{}); }} >>\"$o\" 2>&1", step::text(plan, step));
+    // What the run keeps is for its user alone; what a step makes has the modes that it would have without trueup.
+    let _ = writeln!(out, "(\numask 022\n{}); }} >>\"$o\" 2>&1", step::text(plan, step));
     let paid: String = step.pays.iter().map(|id| format!("pay {}; ", owed(id))).collect();
     let _ = writeln!(out, "if fin {slot} $? '{serves}' {deadline}; then {paid}:; fi\nfi");
 }
