@@ -104,7 +104,7 @@ pub fn way(
 ) -> Result<Way, Diagnostic> {
     let templates = &loaded.project.templates;
     let mut vars: HashMap<String, Node> = HashMap::new();
-    for layer in job.vars.iter().chain([&loaded.project.extra_vars]) {
+    for layer in job.vars.iter().map(|v| &**v).chain([&loaded.project.extra_vars]) {
         vars.extend(layer.iter().map(|(k, v)| (k.value.clone(), v.clone())));
     }
     let fixed = HashMap::from([

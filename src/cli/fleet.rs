@@ -10,6 +10,7 @@ use crate::engine::schedule::Order;
 use crate::facts::Facts;
 use crate::inventory::{self, Inventory, Pattern};
 use crate::language::diagnostic::{Diagnostics, Severity};
+use crate::language::node::Mapping;
 use crate::language::project::{self, Project};
 use crate::language::settings;
 use crate::language::span::{Sources, Span};
@@ -22,7 +23,7 @@ use crate::transport::auth::Keys;
 use crate::transport::known_hosts::KnownHosts;
 use crate::transport::ssh::SshOptions;
 use minijinja::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -276,6 +277,7 @@ pub fn load_project(args: &ProjectArgs, output: &Output) -> Result<Loaded, CliEr
         ));
     }
     let limited = args.hosts.limit.as_ref().map(|text| limit(&inventory, text, output)).transpose()?;
+    let limited: Option<HashSet<String>> = limited.map(HashSet::from_iter);
     let names: Vec<String> = inventory.hosts().iter().map(|h| h.name.clone()).collect();
     let hosts: Vec<_> = names
         .into_iter()
@@ -351,7 +353,7 @@ pub fn without_manifest(
     }
     let mut names = limit(&inventory, pattern, output)?;
     if let Some(text) = &hosts.limit {
-        let within = limit(&inventory, text, output)?;
+        let within = HashSet::<String>::from_iter(limit(&inventory, text, output)?);
         names.retain(|n| within.contains(n));
     }
     if names.is_empty() {
@@ -400,10 +402,13 @@ pub fn groups_value(inventory: &Inventory) -> Value {
 
 /// The jobs of a run: a host with all that its catalog is made from.
 pub fn jobs(loaded: &Loaded) -> Vec<Job> {
+    // A layer is known by its place in the inventory, which outlives this.
+    let mut shared: HashMap<*const Mapping, Arc<Mapping>> = HashMap::new();
+    let mut share = |vars: &Mapping| shared.entry(vars).or_insert_with(|| Arc::new(vars.clone())).clone();
     let job = |(host, plays): &(String, Vec<usize>)| Job {
         host: host.clone(),
         group_names: loaded.inventory.group_names(host),
-        vars: loaded.inventory.vars_of(host).into_iter().map(|l| l.vars.clone()).collect(),
+        vars: loaded.inventory.vars_of(host).into_iter().map(|l| share(l.vars)).collect(),
         plays: plays.clone(),
         reached: String::new(),
         remote: false,

@@ -7,6 +7,7 @@ use russh::keys::Certificate;
 use russh::keys::ssh_key::certificate::CertType;
 use russh::keys::ssh_key::{Algorithm, HashAlg, PublicKey};
 use sha1::Sha1;
+use std::collections::HashMap;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -26,15 +27,33 @@ pub enum Verdict {
 }
 
 /// Lines of known_hosts files, as far as they can be read.
+///
+/// A name is looked up, not searched for: ten thousand hosts have ten thousand entries. Only wildcards and hashed names
+/// have to be tried one after another.
 #[derive(Clone, Debug, Default)]
 pub struct KnownHosts {
     entries: Vec<Entry>,
+    /// Entries' numbers by each name that is written out, or that a hash was found to be of.
+    named: HashMap<String, Vec<usize>>,
+    /// Entries with a wildcard or a negation, with their patterns in lower case.
+    patterned: Vec<(usize, String)>,
+    /// Entries whose name has not been found out yet, in their order.
+    hashed: Vec<Hashed>,
+    /// How many entries there were when a name was last tried on the hashed ones.
+    tried: HashMap<String, usize>,
+}
+
+#[derive(Clone)]
+struct Hashed {
+    entry: usize,
+    /// HMAC-SHA1 with the salt as its key, before any name.
+    keyed: Hmac<Sha1>,
+    hash: Vec<u8>,
 }
 
 #[derive(Clone, Debug)]
 struct Entry {
     marker: Marker,
-    hosts: String,
     key: PublicKey,
     at: String,
 }
@@ -79,12 +98,27 @@ impl KnownHosts {
             let Some((hosts, key)) = rest.split_once(char::is_whitespace) else { continue };
             let Ok(key) = PublicKey::from_openssh(key.trim()) else { continue };
             let at = format!("{}:{}", path.display(), n + 1);
-            self.entries.push(Entry { marker, hosts: hosts.to_owned(), key, at });
+            self.index(hosts);
+            self.entries.push(Entry { marker, key, at });
+        }
+    }
+
+    /// Makes the next entry one that is found by its names.
+    fn index(&mut self, hosts: &str) {
+        let entry = self.entries.len();
+        if let Some(hashed) = hosts.strip_prefix("|1|") {
+            self.hashed.extend(Hashed::read(entry, hashed));
+        } else if hosts.contains(['*', '?', '!']) {
+            self.patterned.push((entry, hosts.to_lowercase()));
+        } else {
+            for name in hosts.split(',') {
+                self.named.entry(name.to_lowercase()).or_default().push(entry);
+            }
         }
     }
 
     /// What is on record of this plain key.
-    pub fn check(&self, host: &str, port: u16, key: &PublicKey) -> Verdict {
+    pub fn check(&mut self, host: &str, port: u16, key: &PublicKey) -> Verdict {
         let same = |e: &&Entry| e.key.key_data() == key.key_data();
         if let Some(entry) = self.of(host, port, Marker::Revoked).find(same) {
             return Verdict::Revoked { at: entry.at.clone() };
@@ -104,7 +138,7 @@ impl KnownHosts {
 
     /// What is on record of this certificate, at a time in seconds since 1970. One that does not hold is no better than
     /// the plain key in it.
-    pub fn check_certificate(&self, host: &str, port: u16, certificate: &Certificate, now: u64) -> Verdict {
+    pub fn check_certificate(&mut self, host: &str, port: u16, certificate: &Certificate, now: u64) -> Verdict {
         let key = PublicKey::new(certificate.public_key().clone(), "");
         let keys = [key.key_data(), certificate.signature_key()];
         if let Some(entry) = self.of(host, port, Marker::Revoked).find(|e| keys.contains(&e.key.key_data())) {
@@ -120,15 +154,15 @@ impl KnownHosts {
     }
 
     /// Fingerprints of the authorities that may sign certificates for this host, the revoked ones excepted.
-    pub fn authorities(&self, host: &str, port: u16) -> Vec<russh::keys::ssh_key::Fingerprint> {
-        let revoked: Vec<_> = self.of(host, port, Marker::Revoked).map(|e| e.key.key_data()).collect();
-        let sound = self.of(host, port, Marker::Authority).filter(|e| !revoked.contains(&e.key.key_data()));
+    pub fn authorities(&mut self, host: &str, port: u16) -> Vec<russh::keys::ssh_key::Fingerprint> {
+        let revoked: Vec<_> = self.of(host, port, Marker::Revoked).map(|e| e.key.key_data().clone()).collect();
+        let sound = self.of(host, port, Marker::Authority).filter(|e| !revoked.contains(e.key.key_data()));
         sound.map(|e| e.key.fingerprint(HashAlg::Sha256)).collect()
     }
 
     /// The algorithms of the keys on record. A host that is asked for another one would show a key that cannot be
     /// checked, and somebody in between could choose that.
-    pub fn algorithms(&self, host: &str, port: u16) -> Vec<Algorithm> {
+    pub fn algorithms(&mut self, host: &str, port: u16) -> Vec<Algorithm> {
         let mut out: Vec<Algorithm> = vec![];
         for entry in self.of(host, port, Marker::None) {
             if !out.contains(&entry.key.algorithm()) {
@@ -139,13 +173,57 @@ impl KnownHosts {
     }
 
     /// Where the first key is on record.
-    pub fn place(&self, host: &str, port: u16) -> Option<String> {
+    pub fn place(&mut self, host: &str, port: u16) -> Option<String> {
         self.of(host, port, Marker::None).next().map(|e| e.at.clone())
     }
 
-    fn of<'a>(&'a self, host: &str, port: u16, marker: Marker) -> impl Iterator<Item = &'a Entry> {
+    /// The entries of a name, in their order.
+    fn of(&mut self, host: &str, port: u16, marker: Marker) -> impl Iterator<Item = &Entry> {
         let name = record_name(host, port);
-        self.entries.iter().filter(move |e| e.marker == marker && matches(&e.hosts, &name))
+        self.try_hashed(&name);
+        let patterned = self.patterned.iter().filter(|(_, patterns)| matches(patterns, &name)).map(|(n, _)| n);
+        let mut numbers: Vec<usize> = self.named.get(&name).into_iter().flatten().chain(patterned).copied().collect();
+        numbers.sort_unstable();
+        let entries = &self.entries;
+        numbers.into_iter().filter_map(|n| entries.get(n)).filter(move |e| e.marker == marker)
+    }
+
+    /// Finds the hashed entries of a name. A hash is tried once for each name, and not at all once its own is found.
+    fn try_hashed(&mut self, name: &str) {
+        let end = self.entries.len();
+        if self.hashed.is_empty() || self.tried.get(name) == Some(&end) {
+            return;
+        }
+        let from = self.tried.insert(name.to_owned(), end).unwrap_or_default();
+        let named = &mut self.named;
+        self.hashed.retain(|hashed| {
+            let found = hashed.entry >= from && hashed.is_of(name);
+            if found {
+                named.entry(name.to_owned()).or_default().push(hashed.entry);
+            }
+            !found
+        });
+    }
+}
+
+impl Hashed {
+    /// Reads `SALT|HASH`, both in base64; sshd(8), SSH_KNOWN_HOSTS FILE FORMAT.
+    fn read(entry: usize, text: &str) -> Option<Self> {
+        let (salt, hash) = text.split_once('|')?;
+        let keyed = Hmac::<Sha1>::new_from_slice(&STANDARD.decode(salt).ok()?).ok()?;
+        Some(Self { entry, keyed, hash: STANDARD.decode(hash).ok()? })
+    }
+
+    fn is_of(&self, name: &str) -> bool {
+        let mut mac = self.keyed.clone();
+        mac.update(name.as_bytes());
+        mac.verify_slice(&self.hash).is_ok()
+    }
+}
+
+impl std::fmt::Debug for Hashed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Hashed({})", self.entry)
     }
 }
 
@@ -186,15 +264,12 @@ pub fn append(path: &Path, line: &str) -> std::io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-/// Whether a list of patterns, or a hashed name, means this name.
-fn matches(hosts: &str, name: &str) -> bool {
-    if let Some(hashed) = hosts.strip_prefix("|1|") {
-        return hashed.split_once('|').is_some_and(|(salt, hash)| is_hash_of(name, salt, hash));
-    }
+/// Whether a list of patterns in lower case means this name.
+fn matches(patterns: &str, name: &str) -> bool {
     let mut found = false;
-    for pattern in hosts.split(',') {
+    for pattern in patterns.split(',') {
         let (negated, pattern) = pattern.strip_prefix('!').map_or((false, pattern), |p| (true, p));
-        if wildcard(&pattern.to_lowercase(), name) {
+        if wildcard(pattern, name) {
             if negated {
                 return false;
             }
@@ -202,14 +277,6 @@ fn matches(hosts: &str, name: &str) -> bool {
         }
     }
     found
-}
-
-/// HMAC-SHA1 of the name with the salt as its key.
-fn is_hash_of(name: &str, salt: &str, hash: &str) -> bool {
-    let (Ok(salt), Ok(hash)) = (STANDARD.decode(salt), STANDARD.decode(hash)) else { return false };
-    let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(&salt) else { return false };
-    mac.update(name.as_bytes());
-    mac.verify_slice(&hash).is_ok()
 }
 
 /// `*` is any text, `?` any one character. Goes back to the last `*` only, so that it is never exponential.
@@ -264,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_key_is_known_changed_unknown_or_revoked() {
-        let k = known(&format!("# a comment\nweb1,10.0.0.1 {ED}\n[web2]:2222 {ED}\n@revoked * {ED2}\n"));
+        let mut k = known(&format!("# a comment\nweb1,10.0.0.1 {ED}\n[web2]:2222 {ED}\n@revoked * {ED2}\n"));
         assert_eq!(k.check("web1", 22, &key(ED)), Verdict::Known);
         assert_eq!(k.check("WEB1", 22, &key(ED)), Verdict::Known);
         assert_eq!(k.check("10.0.0.1", 22, &key(ED)), Verdict::Known);
@@ -276,7 +343,7 @@ mod tests {
 
     #[test]
     fn wildcards_and_negation_hold() {
-        let k = known(&format!("*.example.net,!bad.example.net {ED}\n"));
+        let mut k = known(&format!("*.example.net,!bad.example.net {ED}\n"));
         assert_eq!(k.check("a.example.net", 22, &key(ED)), Verdict::Known);
         assert_eq!(k.check("bad.example.net", 22, &key(ED)), Verdict::Unknown);
         assert_eq!(k.check("example.net", 22, &key(ED)), Verdict::Unknown);
@@ -284,17 +351,57 @@ mod tests {
 
     #[test]
     fn hashed_names_are_found() {
-        let mut mac = Hmac::<Sha1>::new_from_slice(b"01234567890123456789").unwrap();
-        mac.update(b"[web9]:2222");
-        let hash = STANDARD.encode(mac.finalize().into_bytes());
-        let k = known(&format!("|1|{}|{hash} {ED}\n", STANDARD.encode(b"01234567890123456789")));
+        let mut k = known(&hashed("[web9]:2222", b"01234567890123456789"));
         assert_eq!(k.check("web9", 2222, &key(ED)), Verdict::Known);
         assert_eq!(k.check("web9", 22, &key(ED)), Verdict::Unknown);
     }
 
+    fn hashed(name: &str, salt: &[u8]) -> String {
+        let mut mac = Hmac::<Sha1>::new_from_slice(salt).unwrap();
+        mac.update(name.as_bytes());
+        format!("|1|{}|{} {ED}\n", STANDARD.encode(salt), STANDARD.encode(mac.finalize().into_bytes()))
+    }
+
+    /// Every lookup went through all entries once: ten thousand hosts took minutes.
+    #[test]
+    fn of_many_names_only_those_are_tried_that_may_match() {
+        let text: String = (0..20_000).map(|n| format!("web{n},10.1.{}.{} {ED}\n", n / 250, n % 250)).collect();
+        let mut k = known(&text);
+        assert!(k.patterned.is_empty() && k.hashed.is_empty());
+        assert!(k.named.values().all(|entries| entries.len() == 1));
+        assert!((0..20_000).all(|n| k.check(&format!("web{n}"), 22, &key(ED)) == Verdict::Known));
+        assert_eq!(k.check("10.1.79.249", 22, &key(ED2)), changed(20_000));
+        assert_eq!(k.check("web20000", 22, &key(ED)), Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_hashed_name_is_found_out_once() {
+        let mut k = known(&(0..50).map(|n| hashed(&format!("web{n}"), &[n; 20])).collect::<String>());
+        assert_eq!(k.check("web7", 22, &key(ED2)), changed(8));
+        assert_eq!((k.hashed.len(), k.named["web7"].as_slice()), (49, &[7][..]));
+        assert_eq!(k.check("web7", 22, &key(ED)), Verdict::Known);
+        assert_eq!(k.check("elsewhere", 22, &key(ED)), Verdict::Unknown);
+        // What is put on record meanwhile is found too.
+        k.add(
+            Path::new("known_hosts"),
+            &format!("{}@revoked {}", hashed("elsewhere", &[1; 20]), hashed("web7", &[2; 20])),
+        );
+        assert_eq!(k.check("elsewhere", 22, &key(ED)), Verdict::Known);
+        assert_eq!(k.check("web7", 22, &key(ED)), Verdict::Revoked { at: "known_hosts:2".into() });
+    }
+
+    #[test]
+    fn entries_hold_in_their_order_whatever_their_form() {
+        let lines = [&format!("*.net {ED}\n"), &hashed("a.net", &[3; 20]), &format!("a.net {ED}\n")];
+        for order in [[0, 1, 2], [2, 0, 1], [1, 2, 0]] {
+            let mut k = known(&order.map(|n| lines[n].as_str()).concat());
+            assert_eq!(k.check("a.net", 22, &key(ED2)), changed(1));
+        }
+    }
+
     #[test]
     fn authorities_are_told_apart_from_keys() {
-        let k = known(&format!("@cert-authority *.example.net {ED}\n"));
+        let mut k = known(&format!("@cert-authority *.example.net {ED}\n"));
         assert_eq!(k.check("a.example.net", 22, &key(ED)), Verdict::Unknown);
         assert_eq!(k.authorities("a.example.net", 22).len(), 1);
         assert!(k.authorities("a.example.org", 22).is_empty());

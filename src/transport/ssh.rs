@@ -118,7 +118,7 @@ async fn handshake(target: &Target, options: &Arc<SshOptions>) -> Result<Handle<
     let stream = stream?;
     let stream = Socket::new(stream).map_err(|e| failed(plain(&e)))?;
     let (on_record, authorities, place) = {
-        let known = options.known_hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = options.known_hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let (host, port) = (target.address.as_str(), target.port);
         (known.algorithms(host, port), known.authorities(host, port), known.place(host, port))
     };

@@ -40,8 +40,8 @@ pub trait Connect: Send + Sync {
 pub struct Job {
     pub host: String,
     pub group_names: Vec<String>,
-    /// Variables, the weakest layer first.
-    pub vars: Vec<Mapping>,
+    /// Variables, the weakest layer first. A group's are shared by its hosts.
+    pub vars: Vec<Arc<Mapping>>,
     /// How it is reached, for what is remembered of it: the same name may be another machine elsewhere.
     pub reached: String,
     /// Numbers of the plays it is in.
