@@ -1,0 +1,87 @@
+//! Many hosts at once: none waits for another.
+
+use minijinja::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use trueup::catalog::compile::Selection;
+use trueup::engine::outcome::HostStatus;
+use trueup::engine::run::{ApplyOptions, Connect, Event, Job, Mode, Operator, Run};
+use trueup::engine::schedule::Order;
+use trueup::language::diagnostic::Diagnostics;
+use trueup::language::project;
+use trueup::language::span::Sources;
+use trueup::shell::frame::Limits;
+use trueup::shell::state::RunName;
+use trueup::transport::{BoxFuture, Connection, TransportError, local};
+
+const HOSTS: usize = 12;
+
+/// The first host cannot be reached before all others are done.
+struct FirstIsLast(Arc<Semaphore>);
+
+impl Connect for FirstIsLast {
+    fn connect(&self, host: usize) -> BoxFuture<'_, Result<Box<dyn Connection>, TransportError>> {
+        Box::pin(async move {
+            if host == 0 {
+                let others = self.0.acquire_many(HOSTS as u32 - 1);
+                let waited = tokio::time::timeout(Duration::from_secs(60), others).await;
+                waited.map_err(|_| TransportError::Local("the others wait for the first".into()))?.unwrap().forget();
+            }
+            Ok(Box::new(local::connect(None)?) as Box<dyn Connection>)
+        })
+    }
+}
+
+struct Watching {
+    others_done: Arc<Semaphore>,
+    finished: Vec<usize>,
+}
+
+impl Operator for Watching {
+    fn on(&mut self, event: Event) {
+        if let Event::Finished { host } = event {
+            self.finished.push(host);
+            self.others_done.add_permits(1);
+        }
+    }
+}
+
+#[test]
+fn a_late_host_holds_up_no_other() {
+    let others_done = Arc::new(Semaphore::new(0));
+    let job = |n| Job {
+        host: format!("host{n}"),
+        group_names: vec![],
+        vars: vec![],
+        reached: String::new(),
+        plays: vec![],
+        remote: false,
+    };
+    let run = Arc::new(Run {
+        project: Arc::new(project::empty(Sources::default(), Diagnostics::default()).ok().unwrap()),
+        jobs: (0..HOSTS).map(job).collect(),
+        groups: Value::UNDEFINED,
+        selection: Selection::default(),
+        connect: Arc::new(FirstIsLast(others_done.clone())),
+        forks: 2,
+        order: Order::at_once(HOSTS),
+        pause: None,
+        limits: Limits::default(),
+        apply: ApplyOptions {
+            run: RunName::parse("1").unwrap(),
+            owner: String::new(),
+            started: 0,
+            source: String::new(),
+            reason: None,
+            lock_wait: Duration::ZERO,
+            confirm_within: Duration::ZERO,
+            step_deadline: Duration::ZERO,
+        },
+        remembered: None,
+    });
+    let mut operator = Watching { others_done, finished: vec![] };
+    let reports = run.execute(Mode::Plan, &mut operator).unwrap();
+    assert!(reports.iter().all(|r| r.status == HostStatus::InLine), "{:?}", reports[0].status);
+    assert_eq!((operator.finished.len(), operator.finished.last()), (HOSTS, Some(&0)));
+}
