@@ -63,8 +63,11 @@ fn large(resources: usize) -> String {
     let mut text = String::from("- hosts: all\n  resources:\n");
     for n in 0..resources {
         text.push_str(&format!("    - file: /tmp/trueup-nowhere-{n}\n      state: absent\n"));
-        let after: Vec<String> =
-            [1, 7, 50].iter().filter(|d| **d <= n).map(|d| format!("\"file[/tmp/trueup-nowhere-{}]\"", n - d)).collect();
+        let after: Vec<String> = [1, 7, 50]
+            .iter()
+            .filter(|d| **d <= n)
+            .map(|d| format!("\"file[/tmp/trueup-nowhere-{}]\"", n - d))
+            .collect();
         if !after.is_empty() {
             text.push_str(&format!("      require: [{}]\n", after.join(", ")));
         }

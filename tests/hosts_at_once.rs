@@ -65,6 +65,7 @@ fn a_late_host_holds_up_no_other() {
         selection: Selection::default(),
         connect: Arc::new(FirstIsLast(others_done.clone())),
         forks: 2,
+        host_deadline: None,
         order: Order::at_once(HOSTS),
         pause: None,
         limits: Limits::default(),

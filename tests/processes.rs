@@ -113,16 +113,13 @@ fn a_file_that_is_in_line_is_not_sent() {
     let dir = tempfile::tempdir().unwrap();
     let bin = counting(dir.path());
     let contents: Vec<u8> = (0..5_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    for name in ["large", "there"] {
+    std::fs::create_dir(dir.path().join("files")).unwrap();
+    for name in ["files/large", "there"] {
         std::fs::write(dir.path().join(name), &contents).unwrap();
     }
-    let (source, there) = (dir.path().join("large"), dir.path().join("there"));
+    let there = dir.path().join("there");
     let manifest = dir.path().join("site.yml");
-    let site = format!(
-        "- hosts: localhost\n  resources:\n    - file: {}\n      source: {}\n",
-        there.display(),
-        source.display()
-    );
+    let site = format!("- hosts: localhost\n  resources:\n    - file: {}\n      source: large\n", there.display(),);
     std::fs::write(&manifest, site).unwrap();
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
     let costs = [(); 2].map(|()| plan(dir.path(), &manifest, &path, 1));
