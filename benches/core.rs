@@ -21,6 +21,9 @@ use trueup::shell::frame::{Frame, FrameParser, Limits, Nonce};
 
 const CATALOGS: [usize; 4] = [1_250, 2_500, 5_000, 10_000];
 const RESOURCES: [usize; 4] = [2_500, 5_000, 10_000, 20_000];
+const LINES: [usize; 4] = [12_500, 25_000, 50_000, 100_000];
+/// As much as comes from a connection at once.
+const CHUNK: usize = 32 * 1024;
 
 /// 40 resources a host: loops, conditions, variables, a template.
 const FLEET: &str = r#"
@@ -58,16 +61,13 @@ const FLEET: &str = r#"
 const TEMPLATE: &str =
     "listen {{ port }}\nname {{ inventory_hostname }}\n{% for n in names %}user {{ n }}\n{% endfor %}part {{ item }}\n";
 
-/// Files that each come after three others: 3 edges a resource.
+/// Files that each come after three others, the first of which all come after: 3 edges a resource.
 fn large(resources: usize) -> String {
     let mut text = String::from("- hosts: all\n  resources:\n");
     for n in 0..resources {
-        text.push_str(&format!("    - file: /tmp/trueup-nowhere-{n}\n      state: absent\n"));
-        let after: Vec<String> = [1, 7, 50]
-            .iter()
-            .filter(|d| **d <= n)
-            .map(|d| format!("\"file[/tmp/trueup-nowhere-{}]\"", n - d))
-            .collect();
+        text.push_str(&format!("    - file: /trueup-bench-{n}\n      state: absent\n"));
+        let after: Vec<String> =
+            [1, 7, n].iter().filter(|d| (1..=n).contains(*d)).map(|d| format!("\"file[/trueup-bench-{}]\"", n - d)).collect();
         if !after.is_empty() {
             text.push_str(&format!("      require: [{}]\n", after.join(", ")));
         }
@@ -129,6 +129,21 @@ fn changes(catalog: &Catalog, frames: &[Frame]) -> usize {
     plan.changes.len()
 }
 
+/// A file of so many lines, each made by an expression.
+fn lines(count: usize) -> String {
+    format!("- hosts: all\n  resources:\n    - file: /etc/large\n      content: \"{{% for n in range({count}) %}}port {{{{ n + facts.cpus }}}}\\n{{% endfor %}}\"\n")
+}
+
+/// What a host answers to a probe of so many files, in one frame, as it comes from a connection.
+fn parsed(output: &[u8], nonce: &Nonce) -> usize {
+    let mut parser = FrameParser::new(nonce, Limits::default());
+    let mut frames: Vec<Frame> = vec![];
+    for chunk in output.chunks(CHUNK) {
+        parser.push(chunk, &mut frames).expect("frames");
+    }
+    frames.iter().map(|f| f.body.len()).sum()
+}
+
 fn best(mut work: impl FnMut()) -> Duration {
     let once = |work: &mut dyn FnMut()| {
         let begun = Instant::now();
@@ -181,9 +196,10 @@ fn main() {
     println!("\n| work | times, best of 3 | exponent |\n|---|---|---|");
     let times = CATALOGS.map(|n| (n, best(|| assert_eq!(black_box(catalogs(&fleet, n)), n * 40))));
     row("catalogs of 40 resources, all cores", &times);
-    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool");
-    let alone = best(|| assert_eq!(one.install(|| catalogs(&fleet, 2_500)), 100_000));
-    let together = times.iter().find(|(n, _)| *n == 2_500).map(|(_, t)| *t).unwrap_or_default();
+    let [alone, together] = [1, 2].map(|threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+        best(|| assert_eq!(pool.install(|| catalogs(&fleet, 2_500)), 100_000))
+    });
     let (mut loads, mut compiles, mut in_line, mut changed) = (vec![], vec![], vec![], vec![]);
     for n in RESOURCES {
         let text = large(n);
@@ -203,9 +219,17 @@ fn main() {
     row("one catalog: compiling, with 3 edges a resource", &compiles);
     row("one catalog: plan of nothing to do", &in_line);
     row("one catalog: plan of everything to do", &changed);
-    let cores = rayon::current_num_threads();
-    println!(
-        "\n2500 catalogs: {cores} threads {:.2} times as fast as one",
-        alone.as_secs_f64() / together.as_secs_f64()
-    );
+    let rendered = LINES.map(|n| {
+        let project = load(&lines(n));
+        (n, best(|| drop(black_box(catalog(&project, "web1")))))
+    });
+    row("a template of so many lines: rendering", &rendered);
+    let nonce = Nonce::new([7; 16]);
+    let frames = LINES.map(|n| {
+        let body = "regular 0644 0 0 root root 4096 /etc/app/part.conf\n".repeat(n);
+        let output = format!("{0} B 0\n{body}\n{0} E 0 0\n{0} Z\n", nonce.as_str());
+        (n, best(|| assert_eq!(black_box(parsed(output.as_bytes(), &nonce)), body.len())))
+    });
+    row("an answer of so many lines: cutting out its frame", &frames);
+    println!("\n2500 catalogs: 2 threads {:.2} times as fast as one", alone.as_secs_f64() / together.as_secs_f64());
 }

@@ -236,3 +236,43 @@ fn a_module_has_no_files_but_its_own() {
     }
     assert_eq!(told("source: own"), None);
 }
+
+#[test]
+fn what_is_written_is_compiled_once_for_all_hosts() {
+    let site = r#"
+- hosts: all
+  vars: { name: "{{ inventory_hostname | upper }}" }
+  resources:
+    - file: "/srv/{{ item }}"
+      content: "{{ name }} and {{ item }}"
+      when: "facts.os.family in [item, '', 'debian']"
+      for_each: "{{ range(3) }}"
+"#;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("site.yml");
+    std::fs::write(&path, site).unwrap();
+    let types: Vec<_> = TYPES.iter().map(|t| t.name()).collect();
+    let project = project::load(&path, vec![], &types, Sources::default(), Diagnostics::default()).unwrap();
+    let groups = minijinja::Value::from_pairs([("web", vec!["web1"])]);
+    for n in 0..20 {
+        let name = format!("web{n}");
+        let plays = project.plays.iter().collect();
+        let host = HostInput { name: &name, group_names: &[], vars: vec![], groups: &groups, plays };
+        let catalog = compile(&project, &host, Facts::sample(), &Selection::default()).unwrap();
+        assert_eq!(ids(&catalog), ["file[/srv/0]", "file[/srv/1]", "file[/srv/2]"]);
+        assert_eq!(project.templates.compiled(), 5);
+    }
+}
+
+#[test]
+fn what_an_include_names_is_no_template_itself() {
+    let site = r#"
+- hosts: all
+  vars: { name: "\0t{{ '{{ 1 + 1 }}' }}" }
+  resources:
+    - file: /a
+      content: "{% include name %}"
+"#;
+    let told = one(site).unwrap_err();
+    assert!(told.contains("template not found"), "{told}");
+}

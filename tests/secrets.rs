@@ -99,8 +99,7 @@ fn no_error_of_an_expression_quotes_a_secret() {
     }
     let names: Vec<String> = files.iter().map(|(name, _)| name.clone()).collect();
     let document = yaml::parse_one(VARS, vars).unwrap().unwrap();
-    let vars: HashMap<String, Node> =
-        document.as_map().unwrap().iter().map(|(k, v)| (k.value.clone(), v.clone())).collect();
+    let vars = Arc::new(document.as_map().unwrap().clone());
     let templates = Arc::new(Templates::new(Arc::new(sources), files.clone()).expect("they all parse"));
     let mut told = 0;
     let mut check = |what: &str, error: String| {
@@ -108,7 +107,7 @@ fn no_error_of_an_expression_quotes_a_secret() {
         told += 1;
     };
     for name in &names {
-        let scope = Scope::new(templates.clone(), vars.clone(), HashMap::new());
+        let scope = Scope::new(templates.clone(), vec![vars.clone()], HashMap::new());
         let node = |text: String| Node::new(Span::default(), Yaml::String(text));
         let show =
             |d: trueup::language::diagnostic::Diagnostic| format!("{d:?}\n{}", d.render(&templates.sources, false));

@@ -54,8 +54,14 @@ fuzz_target!(|text: &str| {
         Err((sources, errors)) => return show(errors.iter(), &sources),
     };
     show(found.iter(), &templates.sources);
-    let project =
-        Project { plays, modules, templates, files: HashMap::new(), extra_vars: vec![], digest: Digest::of(b"") };
+    let project = Project {
+        plays,
+        modules,
+        templates,
+        files: HashMap::new(),
+        extra_vars: Arc::default(),
+        digest: Digest::of(b""),
+    };
     let groups = Value::from(());
     let plays = project.plays.iter().collect();
     let host = HostInput { name: "h", group_names: &[], vars: vec![], groups: &groups, plays };

@@ -22,7 +22,6 @@ fuzz_target!(|text: &str| {
         Ok(Some(node)) => node.as_map().cloned().unwrap_or_default(),
         _ => unreachable!("the variables are sound"),
     };
-    let vars: HashMap<String, Node> = vars.into_iter().map(|(k, v)| (k.value, v)).collect();
     let templates = match Templates::new(Arc::new(sources), [("t".to_owned(), file)]) {
         Ok(templates) => Arc::new(templates),
         Err((sources, errors)) => {
@@ -32,7 +31,8 @@ fuzz_target!(|text: &str| {
             return;
         }
     };
-    let scope = Scope::new(templates.clone(), vars, HashMap::from([("item".to_owned(), Value::from(1))]));
+    let scope =
+        Scope::new(templates.clone(), vec![Arc::new(vars)], HashMap::from([("item".to_owned(), Value::from(1))]));
     let node = Node::new(Span::new(file, 0, end), Yaml::String(text.to_owned()));
     let rendered = [
         templates.render_file("t", &scope).map(|_| ()),

@@ -10,7 +10,7 @@ use crate::language::diagnostic::{Diagnostic, Diagnostics, Severity, did_you_mea
 use crate::language::health;
 use crate::language::manifest::{Declaration, Play};
 use crate::language::module;
-use crate::language::node::{Mapping, Node, Yaml};
+use crate::language::node::{Layer, Mapping, Node, Yaml};
 use crate::language::project::Project;
 use crate::language::scope::{Scope, to_value};
 use crate::language::span::{Span, Spanned};
@@ -30,7 +30,7 @@ pub struct HostInput<'a> {
     /// Its groups, sorted, without `all`.
     pub group_names: &'a [String],
     /// Variables, the weakest layer first.
-    pub vars: Vec<&'a Mapping>,
+    pub vars: Vec<&'a Layer>,
     /// All groups with their hosts, as templates see them.
     pub groups: &'a Value,
     /// The plays whose pattern it matches, in order.
@@ -57,17 +57,14 @@ pub fn compile(
     };
     let facts_value = Value::from(Serde(&facts));
     for play in &host.plays {
-        let mut vars: HashMap<String, Node> = HashMap::new();
-        for layer in host.vars.iter().copied().chain([&play.vars, &project.extra_vars]) {
-            vars.extend(layer.iter().map(|(k, v)| (k.value.clone(), v.clone())));
-        }
+        let layers = host.vars.iter().copied().chain([&play.vars, &project.extra_vars]);
         let fixed = HashMap::from([
             ("facts".to_owned(), facts_value.clone()),
             ("inventory_hostname".to_owned(), Value::from(host.name)),
             ("group_names".to_owned(), host.group_names.iter().map(|g| Value::from(g.as_str())).collect()),
             ("groups".to_owned(), host.groups.clone()),
         ]);
-        let scope = Scope::new(project.templates.clone(), vars, fixed);
+        let scope = Scope::new(project.templates.clone(), layers.cloned().collect(), fixed);
         let inherited = Inherited { tags: play.tags.clone(), ..Inherited::default() };
         compiler.declare(&play.resources, &scope, &inherited, 0);
         for check in &play.rollout.health {
@@ -153,10 +150,11 @@ impl Compiler<'_> {
         let rendered = self.project.templates.render(list, scope)?;
         let item_scope = |item: Node, n: usize| {
             let mut fixed = HashMap::from([("item_index".to_owned(), Value::from(n))]);
-            let mut vars = HashMap::new();
+            let mut vars: Mapping = vec![];
             let item = if rendered.secret { item.into_secret() } else { item };
             if item.holds_secret() {
-                vars.insert("item".to_owned(), Node { rendered: true, ..item });
+                let name = Spanned { value: "item".to_owned(), span: item.span };
+                vars.push((name, Node { rendered: true, ..item }));
             } else {
                 fixed.insert("item".to_owned(), to_value(&item));
             }
@@ -369,7 +367,8 @@ impl Compiler<'_> {
     }
 
     fn call(&mut self, d: &Declaration, scope: &Scope, inherited: &Inherited, depth: usize) -> Result<(), Diagnostic> {
-        let Some(module) = d.title.as_str().and_then(|name| self.project.modules.get(name)) else {
+        let project = self.project;
+        let Some(module) = d.title.as_str().and_then(|name| project.modules.get(name)) else {
             return Err(Diagnostic::error(
                 "unknown module",
                 Some(d.title.span),
@@ -385,25 +384,26 @@ impl Compiler<'_> {
         }
         let mut given: Mapping = vec![];
         for (key, value) in &d.params {
-            let mut value = self.project.templates.render(value, scope)?;
+            let mut value = project.templates.render(value, scope)?;
             // Final from here on: it is rendered in the caller's scope, not again in the module's.
             value.rendered = true;
             given.push((key.clone(), value));
         }
         let known = |name: &str| scope.has(name);
         module::check(module, &given, d.title.span, &known, &mut self.found);
-        let mut vars: HashMap<String, Node> = given.into_iter().map(|(k, v)| (k.value, v)).collect();
+        let mut vars = given;
+        let mut missing = false;
         for p in &module.parameters {
-            if let Some(default) = &p.default
-                && !scope.has(&p.name.value)
-            {
-                vars.entry(p.name.value.clone()).or_insert_with(|| default.clone());
+            if scope.has(&p.name.value) || vars.iter().any(|(k, _)| k.value == p.name.value) {
+                continue;
+            }
+            match &p.default {
+                Some(default) => vars.push((p.name.clone(), default.clone())),
+                None => missing = true,
             }
         }
-        let missing = module.parameters.iter().any(|p| !vars.contains_key(&p.name.value) && !scope.has(&p.name.value));
         if !missing {
-            let resources = module.resources.clone();
-            self.declare(&resources, &scope.over(vars, HashMap::new()), inherited, depth + 1);
+            self.declare(&module.resources, &scope.over(vars, HashMap::new()), inherited, depth + 1);
         }
         Ok(())
     }
@@ -411,13 +411,18 @@ impl Compiler<'_> {
     /// Tells each directory that is purged what of it is managed.
     fn tell_what_is_managed(&mut self) {
         let paths = self.pending.iter().filter(|p| ["directory", "file", "symlink"].contains(&p.id.kind));
-        let paths: Vec<String> = paths.map(|p| p.id.title.clone()).collect();
+        let mut paths: Vec<&str> = paths.map(|p| p.id.title.as_str()).collect();
+        paths.sort_unstable();
         let directories = TYPES.iter().zip(&mut self.declared).filter(|(ty, _)| ty.name() == "directory");
         for (_, declared) in directories {
             for directory in declared.iter_mut().filter(|d| d.params.get("purge").or(d.params.get("recurse")).is_some())
             {
                 let top = format!("{}/", directory.title);
-                directory.managed_below = paths.iter().filter(|p| p.starts_with(&top)).cloned().collect();
+                directory.managed_below = {
+                    let from = paths.partition_point(|p| *p < top.as_str());
+                    let below = paths.iter().skip(from).take_while(|p| p.starts_with(&top));
+                    below.map(|p| (*p).to_owned()).collect()
+                };
             }
         }
     }

@@ -56,30 +56,34 @@ impl Graph {
     /// `first` comes before `then`. A second edge between the same two adds nothing, unless it notifies.
     pub fn add(&mut self, first: usize, then: usize, edge: Edge) {
         let (a, b) = (NodeIndex::new(first), NodeIndex::new(then));
-        let there = self.graph.edges_connecting(a, b).any(|e| {
-            let kind = e.weight().kind;
-            kind == edge.kind || (edge.kind != EdgeKind::Notify && kind != EdgeKind::Implied)
-        });
-        if !there {
-            self.graph.add_edge(a, b, edge);
+        let says_it =
+            |kind: EdgeKind| kind == edge.kind || (edge.kind != EdgeKind::Notify && kind != EdgeKind::Implied);
+        // From both ends at once, until the shorter list is through: thousands may come after one, or before one.
+        let mut leaving = self.graph.edges(a);
+        let mut coming = self.graph.edges_directed(b, petgraph::Direction::Incoming);
+        while let (Some(out), Some(into)) = (leaving.next(), coming.next()) {
+            let there = (out.target() == b && says_it(out.weight().kind))
+                || (into.source() == a && says_it(into.weight().kind));
+            if there {
+                return;
+            }
         }
+        self.graph.add_edge(a, b, edge);
     }
 
     /// Direct predecessors, in order, each once.
     pub fn before(&self, n: usize) -> Vec<usize> {
-        self.neighbours(n, petgraph::Direction::Incoming, |_| true)
+        self.sources(n, |_| true)
     }
 
-    /// What this one refreshes when it changes.
-    pub fn notifies(&self, n: usize) -> Vec<usize> {
-        self.neighbours(n, petgraph::Direction::Outgoing, |e| e.kind == EdgeKind::Notify)
+    /// Those that refresh this one when they change, in order, each once.
+    pub fn notified_by(&self, n: usize) -> Vec<usize> {
+        self.sources(n, |e| e.kind == EdgeKind::Notify)
     }
 
-    fn neighbours(&self, n: usize, direction: petgraph::Direction, keep: impl Fn(&Edge) -> bool) -> Vec<usize> {
-        let edges = self.graph.edges_directed(NodeIndex::new(n), direction).filter(|e| keep(e.weight()));
-        let mut out: Vec<_> = edges
-            .map(|e| if direction == petgraph::Direction::Incoming { e.source() } else { e.target() }.index())
-            .collect();
+    fn sources(&self, n: usize, keep: impl Fn(&Edge) -> bool) -> Vec<usize> {
+        let edges = self.graph.edges_directed(NodeIndex::new(n), petgraph::Direction::Incoming);
+        let mut out: Vec<_> = edges.filter(|e| keep(e.weight())).map(|e| e.source().index()).collect();
         out.sort_unstable();
         out.dedup();
         out
@@ -226,6 +230,23 @@ mod tests {
         let mut g = graph(6, &[(0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 4)], EdgeKind::Require);
         let nodes: Vec<_> = g.order().unwrap_err().into_iter().map(|(n, _)| n).collect();
         assert_eq!(nodes, [4, 5]);
+    }
+
+    #[test]
+    fn a_second_edge_adds_nothing_unless_it_notifies() {
+        use EdgeKind::{Implied, Notify, Require};
+        let mut g = Graph::new(4);
+        // Others at both ends, so that neither list is but the edge itself.
+        for (a, b) in [(0, 2), (0, 3), (3, 1), (2, 1)] {
+            g.add(a, b, edge(Require));
+        }
+        for (kind, kinds) in
+            [(Implied, 1), (Implied, 1), (Require, 2), (Require, 2), (Notify, 3), (Notify, 3), (Implied, 3)]
+        {
+            g.add(0, 1, edge(kind));
+            assert_eq!(g.edges().filter(|(a, b, _)| (*a, *b) == (0, 1)).count(), kinds, "{kind:?}");
+        }
+        assert_eq!((g.before(1), g.notified_by(1)), (vec![0, 2, 3], vec![0]));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::graph::Graph;
 use super::id::ResourceId;
 use crate::language::diagnostic::{Diagnostic, did_you_mean};
+use std::collections::BTreeSet;
 
 /// Which resources are asked for by their tags.
 #[derive(Clone, Debug, Default)]
@@ -53,7 +54,7 @@ impl Selection {
                     }
                 }
             }
-            let whole: Vec<usize> =
+            let whole: BTreeSet<usize> =
                 resources.iter().zip(&selected).filter(|(_, s)| **s).filter_map(|(r, _)| r.one_with).collect();
             for (r, s) in resources.iter().zip(&mut selected) {
                 *s |= r.one_with.is_some_and(|ty| whole.contains(&ty));

@@ -5,7 +5,6 @@ use super::fleet::{ConnectionArgs, Loaded};
 use crate::engine::run::{Connect, Job};
 use crate::inventory::connection;
 use crate::language::diagnostic::Diagnostic;
-use crate::language::node::Node;
 use crate::language::scope::Scope;
 use crate::language::secret::Secret;
 use crate::transport::ssh::{self, SshOptions};
@@ -103,17 +102,14 @@ pub fn way(
     groups: &Value,
 ) -> Result<Way, Diagnostic> {
     let templates = &loaded.project.templates;
-    let mut vars: HashMap<String, Node> = HashMap::new();
-    for layer in job.vars.iter().map(|v| &**v).chain([&loaded.project.extra_vars]) {
-        vars.extend(layer.iter().map(|(k, v)| (k.value.clone(), v.clone())));
-    }
+    let layers = job.vars.iter().chain([&loaded.project.extra_vars]).cloned().collect();
     let fixed = HashMap::from([
         ("inventory_hostname".to_owned(), Value::from(job.host.as_str())),
         ("group_names".to_owned(), job.group_names.iter().map(|g| Value::from(g.as_str())).collect()),
         ("groups".to_owned(), groups.clone()),
     ]);
-    let scope = Scope::new(templates.clone(), vars.clone(), fixed);
-    let c = connection::read(&mut |name| vars.get(name).map(|node| templates.render(node, &scope)).transpose())?;
+    let scope = Scope::new(templates.clone(), layers, fixed);
+    let c = connection::read(&mut |name| scope.written(name).map(|node| templates.render(node, &scope)).transpose())?;
     let plays: Vec<_> = job.plays.iter().filter_map(|n| loaded.project.plays.get(*n)).collect();
     let becomes = args.become_
         || args.become_user.is_some()

@@ -10,7 +10,6 @@ use crate::engine::schedule::Order;
 use crate::facts::Facts;
 use crate::inventory::{self, Inventory, Pattern};
 use crate::language::diagnostic::{Diagnostics, Severity};
-use crate::language::node::Mapping;
 use crate::language::project::{self, Project};
 use crate::language::settings;
 use crate::language::span::{Sources, Span};
@@ -23,7 +22,7 @@ use crate::transport::auth::Keys;
 use crate::transport::known_hosts::KnownHosts;
 use crate::transport::ssh::SshOptions;
 use minijinja::Value;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -402,13 +401,10 @@ pub fn groups_value(inventory: &Inventory) -> Value {
 
 /// The jobs of a run: a host with all that its catalog is made from.
 pub fn jobs(loaded: &Loaded) -> Vec<Job> {
-    // A layer is known by its place in the inventory, which outlives this.
-    let mut shared: HashMap<*const Mapping, Arc<Mapping>> = HashMap::new();
-    let mut share = |vars: &Mapping| shared.entry(vars).or_insert_with(|| Arc::new(vars.clone())).clone();
     let job = |(host, plays): &(String, Vec<usize>)| Job {
         host: host.clone(),
         group_names: loaded.inventory.group_names(host),
-        vars: loaded.inventory.vars_of(host).into_iter().map(|l| share(l.vars)).collect(),
+        vars: loaded.inventory.vars_of(host).into_iter().map(|l| l.vars.clone()).collect(),
         plays: plays.clone(),
         reached: String::new(),
         remote: false,

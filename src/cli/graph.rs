@@ -36,7 +36,7 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     let input = HostInput {
         name: &job.host,
         group_names: &job.group_names,
-        vars: job.vars.iter().map(|v| &**v).collect(),
+        vars: job.vars.iter().collect(),
         groups: &groups,
         plays: job.plays.iter().filter_map(|n| loaded.project.plays.get(*n)).collect(),
     };

@@ -1,16 +1,17 @@
 //! Hosts, groups, and which variables hold for a host.
 
 use crate::language::diagnostic::Diagnostics;
-use crate::language::node::{Mapping, Node, Yaml};
+use crate::language::node::{Layer, Mapping, Node, Yaml};
 use crate::language::span::{FileId, Span, Spanned};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
+use std::sync::Arc;
 
 /// The variables that one file gives to one host or group.
 #[derive(Clone, Debug)]
 pub struct Level {
     pub file: FileId,
-    pub vars: Mapping,
+    pub vars: Layer,
 }
 
 #[derive(Clone, Debug)]
@@ -58,7 +59,7 @@ impl fmt::Display for Origin<'_> {
 pub struct VarLayer<'a> {
     pub origin: Origin<'a>,
     pub file: FileId,
-    pub vars: &'a Mapping,
+    pub vars: &'a Layer,
 }
 
 /// Hosts in the order they were named, and their groups in theirs. Made by [`super::assemble::Builder`].
@@ -90,11 +91,11 @@ pub(super) fn set_level(levels: &mut Vec<Level>, file: FileId, more: Mapping) {
         return;
     }
     match levels.iter_mut().find(|l| l.file == file) {
-        Some(level) => set(&mut level.vars, more),
+        Some(level) => set(Arc::make_mut(&mut level.vars), more),
         None => {
             let mut vars = vec![];
             set(&mut vars, more);
-            levels.push(Level { file, vars });
+            levels.push(Level { file, vars: vars.into() });
         }
     }
 }
@@ -207,6 +208,6 @@ pub(super) fn localhost() -> Host {
     let nowhere = Span { file: FileId(u32::MAX), start: 0, end: 0 };
     let key = Spanned { value: "ansible_connection".to_owned(), span: nowhere };
     let vars = vec![(key, Node::new(nowhere, Yaml::String("local".into())))];
-    let levels = vec![Level { file: nowhere.file, vars }];
+    let levels = vec![Level { file: nowhere.file, vars: vars.into() }];
     Host { name: "localhost".into(), span: None, levels, implicit: true, groups: vec![] }
 }

@@ -1,7 +1,7 @@
 //! Manifests: lists of plays, each binding a host pattern to resources. Values are as written, not yet rendered.
 
 use super::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
-use super::node::{Mapping, Node, Yaml};
+use super::node::{Layer, Mapping, Node, Yaml};
 use super::rollout::{self, Rollout};
 use super::span::{Span, Spanned};
 
@@ -13,7 +13,7 @@ pub struct Play {
     pub hosts: Spanned<String>,
     pub become_: Option<bool>,
     pub become_user: Option<String>,
-    pub vars: Mapping,
+    pub vars: Layer,
     pub tags: Vec<String>,
     pub rollout: Rollout,
     pub resources: Vec<Declaration>,
@@ -153,7 +153,7 @@ fn entry(node: &Node, types: &[&str], found: &mut Diagnostics) -> Option<Entry> 
         hosts,
         become_,
         become_user: node.get("become_user").and_then(|n| text(n, found)).map(|s| s.value),
-        vars,
+        vars: vars.into(),
         tags: node.get("tags").map(|n| words(n, found)).unwrap_or_default(),
         rollout: Rollout::read(node, found),
         resources: node.get("resources").map(|n| resources(n, types, None, found)).unwrap_or_default(),

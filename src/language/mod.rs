@@ -16,4 +16,5 @@ pub mod settings;
 pub mod span;
 pub mod template;
 pub mod toml;
+mod written;
 pub mod yaml;

@@ -4,7 +4,7 @@ use super::diagnostic::{Diagnostic, Diagnostics};
 use super::manifest::{self, Declaration, Entry, Play};
 use super::mask::masked;
 use super::module::{self, Module};
-use super::node::{Mapping, Node};
+use super::node::{Layer, Mapping, Node};
 use super::span::{FileId, Source, Sources};
 use super::template::Templates;
 use super::yaml;
@@ -28,7 +28,7 @@ pub struct Project {
     /// Contents for `source:`, by `NAME` or `MODULE:NAME`.
     pub files: HashMap<String, Body>,
     /// The command line's `-e`.
-    pub extra_vars: Mapping,
+    pub extra_vars: Layer,
     /// Over all manifests, modules, templates and files that were read: their names and contents, as far as errors may
     /// show those. A digest of a short secret would give it away.
     pub digest: Digest,
@@ -99,7 +99,8 @@ pub fn load(
 
     match Templates::new(Arc::new(sources), template_files) {
         Ok(templates) => {
-            let project = Project { plays, modules, templates: Arc::new(templates), files, extra_vars, digest };
+            let (templates, extra_vars) = (Arc::new(templates), Arc::new(extra_vars));
+            let project = Project { plays, modules, templates, files, extra_vars, digest };
             if !found.has_errors() {
                 return Ok(project);
             }
@@ -123,7 +124,7 @@ pub fn empty(sources: Sources, found: Diagnostics) -> Result<Project, LoadError>
             modules: BTreeMap::new(),
             templates: Arc::new(templates),
             files: HashMap::new(),
-            extra_vars: vec![],
+            extra_vars: Layer::default(),
             digest: Digest::of(b""),
         }),
         Ok(templates) => Err(LoadError { sources: templates.sources, found, readable: None }),

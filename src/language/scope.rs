@@ -1,7 +1,7 @@
 //! The variables that an expression sees: rendered when first asked for, cycles found, secrets followed.
 
 use super::diagnostic::Diagnostic;
-use super::node::{Node, Yaml};
+use super::node::{Layer, Mapping, Node, Yaml};
 use super::template::Templates;
 use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
 use minijinja::{Error, ErrorKind};
@@ -19,8 +19,8 @@ pub struct Scope {
 struct Level {
     templates: Arc<Templates>,
     parent: Option<Arc<Level>>,
-    /// As written: values may hold templates, rendered where they stand.
-    vars: HashMap<String, Node>,
+    /// As written, the weakest first: values may hold templates, rendered where they stand.
+    layers: Vec<Layer>,
     /// Final values: facts, loop items.
     fixed: HashMap<String, Value>,
     state: Arc<State>,
@@ -46,19 +46,19 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Scope {
-    /// The lowest level: a host's variables.
-    pub fn new(templates: Arc<Templates>, vars: HashMap<String, Node>, fixed: HashMap<String, Value>) -> Self {
+    /// The lowest level: a host's variables, the weakest layer first.
+    pub fn new(templates: Arc<Templates>, layers: Vec<Layer>, fixed: HashMap<String, Value>) -> Self {
         let cache = Mutex::default();
-        Self { object: Arc::new(Level { templates, parent: None, vars, fixed, state: Arc::default(), cache }) }
+        Self { object: Arc::new(Level { templates, parent: None, layers, fixed, state: Arc::default(), cache }) }
     }
 
     /// A level above this one.
-    pub fn over(&self, vars: HashMap<String, Node>, fixed: HashMap<String, Value>) -> Self {
+    pub fn over(&self, vars: Mapping, fixed: HashMap<String, Value>) -> Self {
         Self {
             object: Arc::new(Level {
                 templates: self.object.templates.clone(),
                 parent: Some(self.object.clone()),
-                vars,
+                layers: if vars.is_empty() { vec![] } else { vec![Arc::new(vars)] },
                 fixed,
                 state: self.object.state.clone(),
                 cache: Mutex::default(),
@@ -84,12 +84,17 @@ impl Scope {
         lock(&self.object.state.failure).take()
     }
 
+    /// A variable of this level as it was written.
+    pub fn written(&self, name: &str) -> Option<&Node> {
+        self.object.written(name)
+    }
+
     /// Every name that has a value.
     pub fn names(&self) -> Vec<String> {
         let mut names = vec![];
         let mut level = Some(&self.object);
         while let Some(l) = level {
-            names.extend(l.vars.keys().cloned());
+            names.extend(l.layers.iter().flat_map(|vars| vars.iter()).map(|(name, _)| name.value.clone()));
             names.extend(l.fixed.keys().cloned());
             level = l.parent.as_ref();
         }
@@ -102,7 +107,7 @@ impl Scope {
     pub fn has(&self, name: &str) -> bool {
         let mut level = Some(&self.object);
         while let Some(l) = level {
-            if l.vars.contains_key(name) || l.fixed.contains_key(name) {
+            if l.fixed.contains_key(name) || l.written(name).is_some() {
                 return true;
             }
             level = l.parent.as_ref();
@@ -112,19 +117,25 @@ impl Scope {
 }
 
 impl Level {
+    /// This level's own.
+    fn written(&self, name: &str) -> Option<&Node> {
+        let layers = self.layers.iter().rev();
+        layers.flat_map(|vars| vars.iter()).find(|(key, _)| key.value == name).map(|(_, node)| node)
+    }
+
     fn lookup(self: &Arc<Self>, name: &str) -> Option<Value> {
         if let Some(value) = self.fixed.get(name) {
             return Some(value.clone());
         }
-        let Some(node) = self.vars.get(name) else {
-            return self.parent.as_ref()?.lookup(name);
-        };
         if let Some((value, secret)) = lock(&self.cache).get(name) {
             if *secret {
                 self.state.secret.store(true, Ordering::Relaxed);
             }
             return Some(value.clone());
         }
+        let Some(node) = self.written(name) else {
+            return self.parent.as_ref()?.lookup(name);
+        };
         // A variable of the same name one level below is what `x: "{{ x }}"` under `with:` means.
         let visit = format!("{name}@{:p}", Arc::as_ptr(self));
         let cycle = {

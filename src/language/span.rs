@@ -1,7 +1,7 @@
 //! Places in source text.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Index of a file in [`Sources`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,6 +35,14 @@ pub struct Source {
     /// As shown to people: relative to where the command was started, where that is possible.
     pub path: PathBuf,
     pub text: Arc<str>,
+    /// Where its lines begin; found when a place is first asked for.
+    lines: OnceLock<Vec<usize>>,
+}
+
+impl Source {
+    fn lines(&self) -> &[usize] {
+        self.lines.get_or_init(|| [0].into_iter().chain(self.text.match_indices('\n').map(|(n, _)| n + 1)).collect())
+    }
 }
 
 /// Every text read in this run, so that a [`Span`] can be shown.
@@ -60,7 +68,7 @@ impl std::fmt::Display for Place {
 impl Sources {
     pub fn add(&mut self, path: impl Into<PathBuf>, text: impl Into<Arc<str>>) -> FileId {
         let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
-        self.files.push(Source { path: path.into(), text: text.into() });
+        self.files.push(Source { path: path.into(), text: text.into(), lines: OnceLock::new() });
         id
     }
 
@@ -92,13 +100,11 @@ impl Sources {
         while !source.text.is_char_boundary(at) {
             at -= 1;
         }
-        let before = &source.text[..at];
-        let line_start = before.rfind('\n').map_or(0, |n| n + 1);
-        Some(Place {
-            file: source.path.display().to_string(),
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-        })
+        let lines = source.lines();
+        let line = lines.partition_point(|start| *start <= at);
+        let begun = line.checked_sub(1).and_then(|n| lines.get(n)).copied().unwrap_or_default();
+        let column = source.text.get(begun..at).map_or(0, |before| before.chars().count()) + 1;
+        Some(Place { file: source.path.display().to_string(), line, column })
     }
 
     /// The span of a whole 1-based line of a file, without its line break.
@@ -112,5 +118,24 @@ impl Sources {
             start += content.len() + 1;
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_counts_lines_and_characters_from_one() {
+        let mut sources = Sources::default();
+        let file = sources.add("a.yml", "ä: b\n\nc: d");
+        let place = |at: usize| sources.place(Span::new(file, at, at)).map(|p| (p.line, p.column));
+        // The second byte of a character is the character; the end of a text, and what is beyond it, is its last place.
+        let at =
+            [(0, (1, 1)), (1, (1, 1)), (2, (1, 2)), (5, (1, 5)), (6, (2, 1)), (7, (3, 1)), (11, (3, 5)), (99, (3, 5))];
+        for (byte, expected) in at {
+            assert_eq!(place(byte), Some(expected), "{byte}");
+        }
+        assert_eq!(sources.place(Span { file: FileId(7), start: 0, end: 0 }), None);
     }
 }

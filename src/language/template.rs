@@ -4,6 +4,7 @@ use super::diagnostic::{Diagnostic, did_you_mean};
 use super::node::{Node, Yaml};
 use super::scope::{Scope, guarded_node};
 use super::span::{FileId, Sources, Span, Spanned};
+use super::written::{self, Kind};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Environment, ErrorKind, UndefinedBehavior};
@@ -16,6 +17,7 @@ const FUEL: u64 = 10_000_000;
 /// A project's templates, compiled once, and all that renders.
 pub struct Templates {
     env: Environment<'static>,
+    compiled: written::Count,
     files: HashMap<String, FileId>,
     pub sources: Arc<Sources>,
 }
@@ -44,12 +46,18 @@ impl Templates {
         env.set_debug(true);
         env.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         // An include inside a module's template means that module's.
-        env.set_path_join_callback(|name, parent| match parent.rsplit_once(':') {
-            Some((module, _)) if !name.contains(':') => format!("{module}:{name}").into(),
-            _ => name.into(),
+        env.set_path_join_callback(|name, parent| {
+            let name = written::file_name(name);
+            match parent.rsplit_once(':') {
+                Some((module, _)) if !name.contains(':') && !written::is_written(parent) => {
+                    format!("{module}:{name}").into()
+                }
+                _ => name.into(),
+            }
         });
         super::filters::add_to(&mut env);
-        let mut this = Self { env, files: files.into_iter().collect(), sources };
+        let compiled = written::add_to(&mut env);
+        let mut this = Self { env, compiled, files: files.into_iter().collect(), sources };
         let mut found = vec![];
         let mut names: Vec<_> = this.files.iter().map(|(n, f)| (n.clone(), *f)).collect();
         names.sort();
@@ -67,6 +75,11 @@ impl Templates {
     /// Whether there is a template file of this name.
     pub fn has(&self, name: &str) -> bool {
         self.files.contains_key(name)
+    }
+
+    /// How many texts in manifests have been compiled until now. Each is once, however many hosts it is rendered for.
+    pub fn compiled(&self) -> usize {
+        self.compiled.get()
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {
@@ -126,26 +139,17 @@ impl Templates {
     }
 
     fn render_text(&self, node: &Node, text: &str, scope: &Scope) -> Result<Node, Diagnostic> {
-        let context = || Value::from_dyn_object(scope.object());
-        let (result, secret) = scope.watch(|| {
-            if let Some(inner) = whole_expression(text) {
-                match self.env.compile_expression(inner) {
-                    Ok(expression) => return expression.eval(context()).and_then(Self::known),
-                    // `{{ a }} and {{ b }}` looks like one expression from outside.
-                    Err(_) if inner.contains("}}") => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            self.env.render_str(text, context()).map(Value::from)
-        });
-        let shift = whole_expression(text).map_or(0, |inner| inner.as_ptr() as usize - text.as_ptr() as usize);
-        let place = Some((node, text, shift));
-        let value = result.map_err(|e| self.explain(&e, place, scope, secret))?;
-        let mut rendered = from_value(&value, node.span).map_err(|e| self.explain(&e, place, scope, secret))?;
+        let (value, secret) = self.evaluate(Kind::Text, text, scope);
+        let explain = |e: minijinja::Error| self.explain(&e, Some((node, text)), scope, secret);
+        let mut rendered = value.and_then(|v| from_value(&v, node.span)).map_err(explain)?;
         if secret || node.secret {
             rendered = rendered.into_secret();
         }
         Ok(rendered)
+    }
+
+    fn evaluate(&self, kind: Kind, text: &str, scope: &Scope) -> (Result<Value, minijinja::Error>, bool) {
+        scope.watch(|| written::evaluate(&self.env, kind, text, Value::from_dyn_object(scope.object())))
     }
 
     /// Whether a bare expression, as under `when:`, is true.
@@ -156,13 +160,9 @@ impl Templates {
         match &node.value {
             Yaml::Bool(b) => Ok(*b),
             Yaml::String(text) => {
-                let inner = whole_expression(text).unwrap_or(text);
-                let shift = inner.as_ptr() as usize - text.as_ptr() as usize;
-                let (result, secret) = scope.watch(|| {
-                    let expression = self.env.compile_expression(inner)?;
-                    expression.eval(Value::from_dyn_object(scope.object())).and_then(Self::known)
-                });
-                result.map(|v| v.is_true()).map_err(|e| self.explain(&e, Some((node, text, shift)), scope, secret))
+                let (value, secret) =
+                    self.evaluate(Kind::Expression, whole_expression(text).unwrap_or(text), scope);
+                value.map(|v| v.is_true()).map_err(|e| self.explain(&e, Some((node, text)), scope, secret))
             }
             Yaml::List(all) => {
                 for one in all {
@@ -181,14 +181,6 @@ impl Templates {
         }
     }
 
-    /// An expression's value, where it has one.
-    fn known(value: Value) -> Result<Value, minijinja::Error> {
-        if value.is_undefined() {
-            return Err(minijinja::Error::from(ErrorKind::UndefinedError));
-        }
-        Ok(value)
-    }
-
     /// A template error at the place people can mend: in the manifest's string, or in the template file.
     ///
     /// `secret`: one was read before. What the engine or a filter says of a value may quote it, so that is left out then:
@@ -196,7 +188,7 @@ impl Templates {
     fn explain(
         &self,
         error: &minijinja::Error,
-        text: Option<(&Node, &str, usize)>,
+        text: Option<(&Node, &str)>,
         scope: &Scope,
         secret: bool,
     ) -> Diagnostic {
@@ -222,15 +214,15 @@ impl Templates {
                 let range = error.range().map(|r| Span::new(file, r.start, r.end));
                 (range.or_else(|| self.sources.line(file, error.line()?)), slice)
             }
-            (None, Some((node, text, shift))) => {
-                let range = error.range().map(|r| r.start + shift..r.end + shift);
+            (None, Some((node, text))) => {
+                let range = written::range(error, text);
                 let slice = range.clone().and_then(|r| text.get(r)).map(str::to_owned);
                 (Some(self.inside(node.span, text, range)), slice)
             }
             (None, None) => (None, None),
         };
         if error.kind() == ErrorKind::UndefinedError {
-            let whole = text.and_then(|(_, t, _)| whole_expression(t).or(Some(t))).map(str::trim).map(str::to_owned);
+            let whole = text.and_then(|(_, t)| whole_expression(t).or(Some(t))).map(str::trim).map(str::to_owned);
             let name = slice.map(|s| s.trim().to_owned()).or(whole).unwrap_or_default();
             let name = name.trim_start_matches("{{").trim_end_matches("}}").trim().to_owned();
             let d = Diagnostic::error("undefined variable", span, format!("`{name}` has no value here"));
@@ -303,7 +295,7 @@ pub fn is_template(text: &str) -> bool {
 }
 
 /// What stands between the braces of a string that is one whole `{{ … }}`.
-fn whole_expression(text: &str) -> Option<&str> {
+pub(super) fn whole_expression(text: &str) -> Option<&str> {
     let inner = text.strip_prefix("{{")?.strip_suffix("}}")?;
     // `{{- x -}}` is white space control around the same expression.
     let inner = inner.strip_prefix('-').unwrap_or(inner);

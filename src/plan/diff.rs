@@ -175,9 +175,9 @@ impl Draft {
                 return;
             }
         };
-        let refreshed_by: Vec<usize> = before
+        let notified_by = catalog.graph.notified_by(n);
+        let refreshed_by: Vec<usize> = notified_by
             .iter()
-            .filter(|b| catalog.graph.notifies(**b).contains(&n))
             .filter_map(|b| match self.judged.get(b) {
                 Some(Judged::Changes(change)) => Some(*change),
                 _ => None,

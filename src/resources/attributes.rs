@@ -236,7 +236,7 @@ fn brought(directory: &str, ahead: &Ahead<'_>) -> bool {
     // A package has directories, a user a home, and a command may do anything.
     let may = || ["package", "user", "exec"].iter().any(|kind| ahead.of_type(kind).next().is_some());
     let linked = || links(directory) || above(directory).into_iter().any(links);
-    ahead.brings("directory", directory) || linked() || deeper() || may()
+    ahead.brings("directory", directory) || linked() || may() || deeper()
 }
 
 /// Contents as a plan names them.

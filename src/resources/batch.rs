@@ -86,6 +86,8 @@ struct Asked<T: ResourceType> {
 
 struct Seen<'a, T: ResourceType> {
     asked: &'a Asked<T>,
+    /// All of the batch.
+    all: Vec<&'a Want<T::Params>>,
     /// By index in the batch; `None` for what was not asked about.
     seen: Vec<Option<Result<T::Observed, BadAnswer>>>,
 }
@@ -196,7 +198,7 @@ impl<T: ResourceType> Batch for Asked<T> {
                 *slot = Some(result);
             }
         }
-        Box::new(Seen { asked: self, seen })
+        Box::new(Seen { asked: self, all: self.wants.iter().collect(), seen })
     }
 }
 
@@ -225,7 +227,6 @@ impl<T: ResourceType> Observed for Seen<'_, T> {
     }
 
     fn apply(&self, due: &[(usize, &Difference)], facts: &Facts, steps: &mut Steps) {
-        let all: Vec<_> = self.asked.wants.iter().collect();
         let due: Vec<Due<'_, T>> = due
             .iter()
             .filter_map(|&(i, difference)| {
@@ -233,7 +234,7 @@ impl<T: ResourceType> Observed for Seen<'_, T> {
                 Some(Due { want, seen, difference })
             })
             .collect();
-        self.asked.ty.apply(&all, &due, facts, steps);
+        self.asked.ty.apply(&self.all, &due, facts, steps);
     }
 
     fn is_verifiable(&self, i: usize) -> bool {

@@ -148,7 +148,7 @@ impl Run {
         let input = HostInput {
             name: &job.host,
             group_names: &job.group_names,
-            vars: job.vars.iter().map(|v| &**v).collect(),
+            vars: job.vars.iter().collect(),
             groups: &self.groups,
             plays,
         };

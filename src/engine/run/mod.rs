@@ -16,7 +16,7 @@ use super::schedule::{Order, Stopped};
 use crate::catalog::Catalog;
 use crate::catalog::compile::Selection;
 use crate::facts::Facts;
-use crate::language::node::Mapping;
+use crate::language::node::Layer;
 use crate::language::project::Project;
 use crate::plan::HostPlan;
 use crate::shell::frame::{Limits, Nonce};
@@ -41,7 +41,7 @@ pub struct Job {
     pub host: String,
     pub group_names: Vec<String>,
     /// Variables, the weakest layer first. A group's are shared by its hosts.
-    pub vars: Vec<Arc<Mapping>>,
+    pub vars: Vec<Layer>,
     /// How it is reached, for what is remembered of it: the same name may be another machine elsewhere.
     pub reached: String,
     /// Numbers of the plays it is in.
