@@ -66,8 +66,11 @@ fn large(resources: usize) -> String {
     let mut text = String::from("- hosts: all\n  resources:\n");
     for n in 0..resources {
         text.push_str(&format!("    - file: /trueup-bench-{n}\n      state: absent\n"));
-        let after: Vec<String> =
-            [1, 7, n].iter().filter(|d| (1..=n).contains(*d)).map(|d| format!("\"file[/trueup-bench-{}]\"", n - d)).collect();
+        let after: Vec<String> = [1, 7, n]
+            .iter()
+            .filter(|d| (1..=n).contains(*d))
+            .map(|d| format!("\"file[/trueup-bench-{}]\"", n - d))
+            .collect();
         if !after.is_empty() {
             text.push_str(&format!("      require: [{}]\n", after.join(", ")));
         }
@@ -131,7 +134,9 @@ fn changes(catalog: &Catalog, frames: &[Frame]) -> usize {
 
 /// A file of so many lines, each made by an expression.
 fn lines(count: usize) -> String {
-    format!("- hosts: all\n  resources:\n    - file: /etc/large\n      content: \"{{% for n in range({count}) %}}port {{{{ n + facts.cpus }}}}\\n{{% endfor %}}\"\n")
+    format!(
+        "- hosts: all\n  resources:\n    - file: /etc/large\n      content: \"{{% for n in range({count}) %}}port {{{{ n + facts.cpus }}}}\\n{{% endfor %}}\"\n"
+    )
 }
 
 /// What a host answers to a probe of so many files, in one frame, as it comes from a connection.

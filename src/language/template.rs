@@ -160,8 +160,7 @@ impl Templates {
         match &node.value {
             Yaml::Bool(b) => Ok(*b),
             Yaml::String(text) => {
-                let (value, secret) =
-                    self.evaluate(Kind::Expression, whole_expression(text).unwrap_or(text), scope);
+                let (value, secret) = self.evaluate(Kind::Expression, whole_expression(text).unwrap_or(text), scope);
                 value.map(|v| v.is_true()).map_err(|e| self.explain(&e, Some((node, text)), scope, secret))
             }
             Yaml::List(all) => {
