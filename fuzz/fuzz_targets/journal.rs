@@ -17,8 +17,15 @@ fuzz_target!(|data: &[u8]| {
     let Ok(Some(run)) = read(&frames) else { return };
     let which = (0..run.record.changes.len()).filter(|n| !run.moved.contains(n)).collect();
     let Some(name) = RunName::parse("undo") else { return };
-    let how =
-        How { run: name, owner: "o".into(), now: 1, reason: None, force: false, step_deadline: Duration::from_secs(1) };
+    let how = How {
+        run: name,
+        owner: "o".into(),
+        now: 1,
+        reason: None,
+        force: false,
+        step_deadline: Duration::from_secs(1),
+        confirm_within: Some(Duration::from_secs(60)),
+    };
     let undoing = of(&run.record, &which, &how);
     let again = Record::parse(&undoing.record.to_bytes()).expect("what takes it back can be read back");
     assert_eq!(again, undoing.record);
