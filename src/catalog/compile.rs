@@ -1,7 +1,7 @@
 //! From what was written to one host's catalog: variables bound, templates rendered, types checked, edges drawn.
 
 use super::id::ResourceId;
-use super::link::{Linked, cycle_error};
+use super::link::{Linked, cycle_error, tell_what_is_managed};
 use super::selection::Candidate;
 pub use super::selection::Selection;
 use super::{Catalog, Resource};
@@ -408,29 +408,10 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    /// Tells each directory that is purged what of it is managed.
-    fn tell_what_is_managed(&mut self) {
-        let paths = self.pending.iter().filter(|p| ["directory", "file", "symlink"].contains(&p.id.kind));
-        let mut paths: Vec<&str> = paths.map(|p| p.id.title.as_str()).collect();
-        paths.sort_unstable();
-        let directories = TYPES.iter().zip(&mut self.declared).filter(|(ty, _)| ty.name() == "directory");
-        for (_, declared) in directories {
-            for directory in declared.iter_mut().filter(|d| d.params.get("purge").or(d.params.get("recurse")).is_some())
-            {
-                let top = format!("{}/", directory.title);
-                directory.managed_below = {
-                    let from = paths.partition_point(|p| *p < top.as_str());
-                    let below = paths.iter().skip(from).take_while(|p| p.starts_with(&top));
-                    below.map(|p| (*p).to_owned()).collect()
-                };
-            }
-        }
-    }
-
     /// Types the declarations and draws the edges.
     fn link(mut self, host: &str, facts: Facts, selection: &Selection, found: &mut Diagnostics) -> Option<Catalog> {
         let sources = &self.project.templates.sources;
-        self.tell_what_is_managed();
+        tell_what_is_managed(&self.pending, &mut self.declared);
         let mut batches: Vec<Option<Box<dyn Batch>>> = vec![];
         for (ty, declared) in TYPES.iter().zip(&self.declared) {
             let ty: &'static dyn Type = *ty;

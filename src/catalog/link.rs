@@ -5,7 +5,7 @@ use super::graph::{Cycle, Edge, EdgeKind, Graph, cycle_text};
 use super::id::ResourceId;
 use crate::language::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
 use crate::language::node::{Node, Yaml};
-use crate::resources::batch::Batch;
+use crate::resources::batch::{Batch, Declared};
 use crate::resources::{Edges, Need, TYPES};
 use std::collections::HashMap;
 
@@ -201,5 +201,23 @@ fn same(a: &Node, b: &Node) -> bool {
             a.len() == b.len() && a.iter().all(|(k, v)| b.iter().any(|(l, w)| k.value == l.value && same(v, w)))
         }
         (a, b) => a == b,
+    }
+}
+
+/// Tells each directory that is purged what of it is managed.
+pub(super) fn tell_what_is_managed(pending: &[Pending], declared: &mut [Vec<Declared>]) {
+    let paths = pending.iter().filter(|p| ["directory", "file", "symlink"].contains(&p.id.kind));
+    let mut paths: Vec<&str> = paths.map(|p| p.id.title.as_str()).collect();
+    paths.sort_unstable();
+    let directories = TYPES.iter().zip(declared).filter(|(ty, _)| ty.name() == "directory");
+    for (_, declared) in directories {
+        for directory in declared.iter_mut().filter(|d| d.params.get("purge").or(d.params.get("recurse")).is_some()) {
+            let top = format!("{}/", directory.title);
+            directory.managed_below = {
+                let from = paths.partition_point(|p| *p < top.as_str());
+                let below = paths.iter().skip(from).take_while(|p| p.starts_with(&top));
+                below.map(|p| (*p).to_owned()).collect()
+            };
+        }
     }
 }

@@ -36,7 +36,7 @@ impl Guard {
         let nonce = Nonce::new([0; 16]);
         let mut out = format!("(\n{}trap '' HUP\ntrap : PIPE\n", functions());
         out.push_str(&plan.state_dir.locate());
-        let _ = writeln!(out, "o=$s/runs/{}\nmkdir \"$o/decided\" 2>/dev/null || exit 0", plan.run);
+        let _ = writeln!(out, "o=$s/runs/{}\n(umask 077; mkdir \"$o/decided\") 2>/dev/null || exit 0", plan.run);
         // A run that hangs because it was cut off itself must not hold the lock.
         out.push_str(
             "if read -r p born <\"$o/worker\" && [ \"$(birth \"$p\")\" = \"$born\" ]; then\n\
@@ -57,7 +57,7 @@ impl Guard {
 /// A script that confirms a run. Its one frame is `slot`: status 0, or [`TOO_LATE`].
 pub fn confirm(run: &RunName, state_dir: &StateDir, slot: u32, nonce: &Nonce) -> Vec<u8> {
     let text = format!(
-        "b {slot}\n(\n{}{}mkdir \"$s/runs/{run}/decided\" 2>/dev/null || exit {TOO_LATE}\ndisarm {}\n)\ne {slot} $?\n",
+        "b {slot}\n(\n{}{}(umask 077; mkdir \"$s/runs/{run}/decided\") 2>/dev/null || exit {TOO_LATE}\ndisarm {}\n)\ne {slot} $?\n",
         functions(),
         state_dir.locate(),
         word(run.as_str())
