@@ -9,14 +9,16 @@ file() {
   free=$(df --output=avail -BM "$dir" | tail -n 1 | tr -dc 0-9)
   [ "$free" -gt $((megabytes * 24)) ] || die "$megabytes MB to 10 hosts need $((megabytes * 24)) MB free, and there are $free"
   fleet_up
-  head -c $((megabytes * 1000000)) /dev/urandom >"$dir/large"
-  head -c $((megabytes * 100000)) "$dir/large" >"$dir/small"
+  local large=$dir/files/large
+  mkdir "$dir/files"
+  head -c $((megabytes * 1000000)) /dev/urandom >"$large"
+  head -c $((megabytes * 100000)) "$large" >"$dir/files/small"
   for name in large small; do
-    printf -- '- hosts: debian\n  resources:\n    - file: /srv/%s\n      source: %s\n      mode: "0644"\n' "$name" "$dir/$name" >"$dir/$name.yml"
+    printf -- '- hosts: debian\n  resources:\n    - file: /srv/%s\n      source: %s\n      mode: "0644"\n' "$name" "$name" >"$dir/$name.yml"
   done
-  write_parallel scp "scp -q ${ssh_options[*]} $dir/large root@ADDRESS:/srv/large"
-  write_parallel scp-to-disk "(scp -q ${ssh_options[*]} $dir/large root@ADDRESS:/srv/large && ssh ${ssh_options[*]} root@ADDRESS sync /srv/large)"
-  { echo 'set -e'; for a in "${addresses[@]}"; do echo "scp -q ${ssh_options[*]} $dir/large root@$a:/srv/large"; done; } >"$dir/scp-one-by-one.sh"
+  write_parallel scp "scp -q ${ssh_options[*]} $large root@ADDRESS:/srv/large"
+  write_parallel scp-to-disk "(scp -q ${ssh_options[*]} $large root@ADDRESS:/srv/large && ssh ${ssh_options[*]} root@ADDRESS sync /srv/large)"
+  { echo 'set -e'; for a in "${addresses[@]}"; do echo "scp -q ${ssh_options[*]} $large root@$a:/srv/large"; done; } >"$dir/scp-one-by-one.sh"
   measure small "$trueup" apply --yes "$dir/small.yml" "${trueup_options[@]}"
   for _ in $(seq "$runs"); do
     take_away
@@ -63,6 +65,6 @@ take_away() {
 is_there() {
   local name
   for name in "${HOSTS[@]}"; do
-    [ "$(stat -c %s "$fleet/hosts/$name/root/srv/large")" = "$(stat -c %s "$dir/large")" ] || die "the file on $name is not whole"
+    [ "$(stat -c %s "$fleet/hosts/$name/root/srv/large")" = "$(stat -c %s "$dir/files/large")" ] || die "the file on $name is not whole"
   done
 }

@@ -30,6 +30,6 @@ fn listening(nonce: &Nonce, body: &str) -> Vec<u8> {
 fn compound(nonce: &Nonce, body: &str) -> String {
     let n = nonce.as_str();
     format!(
-        "{{\nPATH=\"${{PATH:-/usr/bin:/bin}}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\"\nLC_ALL=C\nexport PATH LC_ALL\numask 022\nnl='\n'\ntab='\t'\nb() {{ printf '%s B %s\\n' {n} \"$1\"; }}\ne() {{ printf '\\n%s E %s %s\\n' {n} \"$1\" \"$2\"; }}\n{body}printf '%s Z\\n' {n}\n}}"
+        "{{\nPATH=\"${{PATH:-/usr/bin:/bin}}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\"\nLC_ALL=C\nexport PATH LC_ALL\numask 022\nknown=\nnl='\n'\ntab='\t'\nb() {{ printf '%s B %s\\n' {n} \"$1\"; }}\ne() {{ printf '\\n%s E %s %s\\n' {n} \"$1\" \"$2\"; }}\n{body}printf '%s Z\\n' {n}\n}}"
     )
 }

@@ -8,6 +8,7 @@
 //! runs/RUN/journal   a line each: `begin SLOT RESOURCES`, `done SLOT STATUS`, `left SLOT CHANGE` where that has failed,
 //!                    `idle SLOT` where nothing made it due, `moved SLOT`, and at last `end`
 //! runs/RUN/looks     functions that ask about each change again; `seen`: `CHANGE SHA256` of what they told at the end
+//! runs/RUN/known     large contents that were placed: `SHA256|stat|path`, for as long as the run's script goes on
 //! runs/RUN/worker    the process that runs it: its pid and its start time
 //! runs/RUN/revert    takes the run back where nobody confirms it; `armed`: the process that waits to do so, where
 //!                    systemd does not; `decided`: made first by who confirms or by who takes back

@@ -233,6 +233,9 @@ fn body_of(out: &mut String, plan: &ApplyPlan, verify: &ProbeScript, first_verif
         }
     }
     out.push_str("printf '%s %s\\n' \"$me\" \"$(birth \"$me\")\" >\"$r/worker\"\n");
+    if !plan.ahead().is_empty() {
+        out.push_str("known=$r/known\n: >\"$known\"\n");
+    }
     if plan.steps.iter().any(|s| matches!(s.act, Act::Step(Step::Run(_) | Step::ReplaceFile { .. }))) {
         out.push_str("deadlines\nwatch >/dev/null 2>&1 &\nwatcher=$!\n");
     }

@@ -86,6 +86,9 @@ pub(super) fn text(plan: &ApplyPlan, step: &ApplyStep) -> String {
             } else {
                 let _ = writeln!(out, "{{ {}; }} >&9 || exit", contents(body));
             }
+            if !inline(body) {
+                out.push_str("stamp=$(stat -c %y -- \"$t\")\n");
+            }
             let _ = writeln!(out, "complete {} {}", attribute_words(attributes), body.digest.as_str());
             if let Some(command) = validate {
                 // The path stands where a word of the command stands; it is quoted as one.
@@ -96,7 +99,11 @@ pub(super) fn text(plan: &ApplyPlan, step: &ApplyStep) -> String {
                     word(&command)
                 );
             }
-            writeln!(out, "commit")
+            writeln!(
+                out,
+                "commit{}",
+                if inline(body) { String::new() } else { format!("\nremember {}", body.digest.as_str()) }
+            )
         }
         Act::Step(Step::MakeDirectory { path, attributes }) => {
             writeln!(out, "make_directory {} {}", word(path), attribute_words(attributes))

@@ -1,6 +1,9 @@
 //! What steps do to files, in every shell.
 
 use super::*;
+use crate::shell::body::Digest;
+use crate::shell::files::{self, FileState};
+use crate::shell::probe::FileQuestion;
 use proptest::prelude::*;
 
 const NAMES: &[&str] = &[
@@ -76,22 +79,7 @@ fn large_contents_come_ahead_and_are_removed_after() {
         let ahead: Vec<_> = plan.ahead().into_iter().cloned().collect();
         assert_eq!(ahead.len(), 1);
         assert_eq!(status(&host.apply(&plan), 0), 1, "not there yet");
-        let receive = receive(&ahead[0], crate::shell::apply::Encoding::Plain, &plan.state_dir, 5, &nonce());
-        let feed = |bytes: &[u8]| {
-            let mut child = std::process::Command::new(host.shell[0])
-                .args(&host.shell[1..])
-                .arg("-c")
-                .arg(String::from_utf8(receive.clone()).unwrap())
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .spawn()
-                .unwrap();
-            std::io::Write::write_all(&mut child.stdin.take().unwrap(), bytes).unwrap();
-            let mut frames: Vec<Frame> = vec![];
-            let out = child.wait_with_output().unwrap().stdout;
-            FrameParser::new(&nonce(), Default::default()).push(&out, &mut frames).unwrap();
-            frames.remove(0)
-        };
+        let feed = |bytes: &[u8]| host.feed(&ahead[0], bytes);
         let short = feed(&bytes[1..]);
         assert_eq!((short.status, said(&short)), (1, format!("{INLINE} bytes came of {}\n", INLINE + 1)));
         let frame = feed(&bytes);
@@ -121,6 +109,48 @@ fn large_contents_come_ahead_and_are_removed_after() {
         assert_eq!(feed(&wrong).status, 0);
         let frames = host.apply(&given);
         assert_eq!(said(&frames[1]), "what was written is not what was sent\n");
+    });
+}
+
+#[test]
+fn large_contents_are_hashed_once_unless_touched() {
+    Host::each(|host| {
+        let large = |fill: u8| vec![fill; INLINE as usize + 1];
+        let paths = ["small", "one", "two", "three"].map(|name| host.at(name));
+        fs::write(&paths[0], "here before").unwrap();
+        let mut steps: Vec<_> =
+            (0..3).map(|n| step(n, n as usize, file(&paths[n as usize + 1], &large(n as u8)))).collect();
+        // The same size, and the time set back.
+        let touch = format!("printf Z | dd of={0} conv=notrunc 2>/dev/null; touch -r {1} {0}", paths[2], paths[0]);
+        steps.push(step(3, 3, sh(&format!("touch -r {} {}; {touch}", paths[2], paths[0]))));
+        let plan = host.plan("r1", steps);
+        for body in plan.ahead() {
+            let bytes = body.held_bytes().unwrap().to_vec();
+            assert_eq!(host.feed(body, &bytes).status, 0);
+        }
+        let questions: Vec<_> =
+            paths.iter().map(|p| FileQuestion { path: p.clone(), digest: Some(Digest::of(b"")) }).collect();
+        let mut verify = ProbeScript::default();
+        verify.ask_files(&questions);
+        let hashed = host.at("hashed");
+        let counted = format!(
+            "sha256sum() {{ for p do echo \"$p\"; done >>{hashed}; command sha256sum \"$@\"; }}\n\
+             xargs() {{ tee {hashed}.0 | command xargs \"$@\"; tr '\\000' '\\n' <{hashed}.0 >>{hashed}; }}\n"
+        );
+        let frames = host.sh(&[counted.as_bytes(), &script(&plan, &verify, VERIFY, &nonce())].concat());
+        assert!(frames.iter().all(|f| f.status == 0), "{frames:?}");
+        let seen = files::parse(&questions, &frames.iter().find(|f| f.slot == VERIFY).unwrap().body);
+        let digests: Vec<_> = seen
+            .into_iter()
+            .map(|s| match s {
+                Ok(FileState::Present(s)) => s.digest,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let is: Vec<_> = paths.iter().map(|p| Some(Digest::of(&fs::read(p).unwrap()))).collect();
+        assert_eq!(digests, is, "{:?}", host.shell);
+        // What is read from a candidate comes by a pipe: only what the second look asks for by name is listed.
+        assert_eq!(fs::read_to_string(&hashed).unwrap(), format!("{}\n{}\n", paths[0], paths[2]), "{:?}", host.shell);
     });
 }
 

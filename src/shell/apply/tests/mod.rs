@@ -82,6 +82,25 @@ impl Host {
         of(&self.root.path().join("d"))
     }
 
+    /// Sends contents ahead.
+    fn feed(&self, body: &Body, bytes: &[u8]) -> Frame {
+        let state = StateDir::At(self.state().to_str().unwrap().to_owned());
+        let script = receive(body, Encoding::Plain, &state, 5, &nonce());
+        let mut child = std::process::Command::new(self.shell[0])
+            .args(&self.shell[1..])
+            .arg("-c")
+            .arg(String::from_utf8(script).unwrap())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), bytes).unwrap();
+        let mut frames: Vec<Frame> = vec![];
+        let out = child.wait_with_output().unwrap().stdout;
+        FrameParser::new(&nonce(), Default::default()).push(&out, &mut frames).unwrap();
+        frames.remove(0)
+    }
+
     fn run(&self, steps: Vec<ApplyStep>) -> Vec<Frame> {
         self.apply(&self.plan("r1", steps))
     }
