@@ -358,7 +358,11 @@ impl Compiler<'_> {
                     Some(body) => Ok(Some(body.clone())),
                     None => {
                         let folder = d.module.as_ref().map_or("files/".into(), |m| format!("modules/{m}/files/"));
-                        Err(Diagnostic::error("source not found", Some(value.span), format!("there is no {folder}{text}"))
+                        let told = match text.starts_with('/') {
+                            true => "a source is no absolute path".to_owned(),
+                            false => format!("there is no {folder}{text}"),
+                        };
+                        Err(Diagnostic::error("source not found", Some(value.span), told)
                             .help("what a source names stands in the folder `files` beside the manifest, or in the module's own"))
                     }
                 }

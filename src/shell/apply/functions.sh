@@ -226,8 +226,9 @@ candidate() {
   trap 'rm -f -- "$t"' EXIT
   trap 'exit 143' TERM INT
 }
+# Of large contents (a third argument) openssl, where there is one, takes a third of the time that sha256sum does.
 whole() {
-  sum=$(sha256sum <"$1") || return
+  sum=$([ -n "${3-}" ] && openssl dgst -sha256 -r <"$1" 2>/dev/null) || sum=$(sha256sum <"$1") || return
   if [ "${sum%% *}" != "$2" ]; then refuse 'what was written is not what was sent'; fi
 }
 # Contents that came ahead take the candidate's name, or are copied where that is on another file system.
@@ -241,7 +242,7 @@ adopt() {
 }
 complete() {
   exec 9>&-
-  whole "$t" "$4" || exit
+  whole "$t" "$4" "${stamp-}" || exit
   sync -- "$t" 2>/dev/null
   owner=$1 group=$2 mode=${3:-00644} fresh=1
   if [ -f "$p" ] && [ ! -L "$p" ]; then

@@ -256,7 +256,7 @@ fn run(command: &Command, limit: u64) -> String {
         Some(body) if inline(body) => format!("{{ {}; }} | {{ {runs}; }}\n", contents(body)),
         Some(body) => {
             let digest = body.digest.as_str();
-            format!("whole \"$s/incoming/{digest}\" {digest} || exit\n{{ {runs}; }} <\"$s/incoming/{digest}\"\n")
+            format!("whole \"$s/incoming/{digest}\" {digest} large || exit\n{{ {runs}; }} <\"$s/incoming/{digest}\"\n")
         }
         None => format!("{runs}\n"),
     }
