@@ -7,6 +7,7 @@ pub mod facts;
 pub mod inventory;
 pub mod journal;
 pub mod language;
+pub mod ledger;
 pub mod plan;
 pub mod report;
 pub mod resources;

@@ -74,11 +74,13 @@ fn a_late_host_holds_up_no_other() {
             owner: String::new(),
             started: 0,
             source: String::new(),
+            project: String::new(),
             reason: None,
             lock_wait: Duration::ZERO,
             confirm_within: Duration::ZERO,
             step_deadline: Duration::ZERO,
         },
+        prune: None,
         remembered: None,
     });
     let mut operator = Watching { others_done, finished: vec![] };

@@ -35,6 +35,7 @@ fn one(ty: &dyn Type, map: &Mapping) -> Declared {
         become_user: None,
         places: Places::default(),
         managed_below: vec![],
+        departed: None,
     }
 }
 

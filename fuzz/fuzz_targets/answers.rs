@@ -38,6 +38,7 @@ fn declared(ty: &dyn Type, map: &Mapping) -> Declared {
         become_user: None,
         places: Places::default(),
         managed_below: vec![],
+        departed: None,
     }
 }
 

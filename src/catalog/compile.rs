@@ -1,7 +1,8 @@
 //! From what was written to one host's catalog: variables bound, templates rendered, types checked, edges drawn.
 
+use super::departed::{self, Removal};
 use super::id::ResourceId;
-use super::link::{Linked, cycle_error, tell_what_is_managed};
+use super::link::{Linked, References, cycle_error, tell_what_is_managed};
 use super::selection::Candidate;
 pub use super::selection::Selection;
 use super::{Catalog, Resource};
@@ -47,6 +48,20 @@ pub fn compile(
     facts: Facts,
     selection: &Selection,
 ) -> Result<Catalog, Diagnostics> {
+    compile_with(project, host, facts, selection, &[])
+}
+
+/// As [`compile`], with what has left the manifest and is to be removed.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_with(
+    project: &Project,
+    host: &HostInput<'_>,
+    facts: Facts,
+    selection: &Selection,
+    departed: &[Removal],
+) -> Result<Catalog, Diagnostics> {
     let mut compiler = Compiler {
         project,
         found: Diagnostics::default(),
@@ -75,8 +90,9 @@ pub fn compile(
             }
         }
     }
+    compiler.depart(departed);
     let mut found = std::mem::take(&mut compiler.found);
-    let catalog = compiler.link(host.name, facts, selection, &mut found);
+    let catalog = compiler.link(host.name, facts, selection, departed, &mut found);
     for d in found.iter_mut() {
         d.host.get_or_insert_with(|| host.name.to_owned());
     }
@@ -94,23 +110,6 @@ struct Inherited {
     modules: Vec<String>,
 }
 
-#[derive(Clone, Default)]
-pub(super) struct References {
-    pub require: Vec<Node>,
-    pub before: Vec<Node>,
-    pub notify: Vec<Node>,
-    pub subscribe: Vec<Node>,
-}
-
-impl References {
-    fn extend(&mut self, other: &Self) {
-        self.require.extend_from_slice(&other.require);
-        self.before.extend_from_slice(&other.before);
-        self.notify.extend_from_slice(&other.notify);
-        self.subscribe.extend_from_slice(&other.subscribe);
-    }
-}
-
 /// A resource that is declared, not yet typed.
 pub(super) struct Pending {
     pub id: ResourceId,
@@ -121,6 +120,8 @@ pub(super) struct Pending {
     pub tags: Vec<String>,
     pub controls: Vec<String>,
     pub references: References,
+    /// It has left the manifest, and is to be removed.
+    pub departed: bool,
 }
 
 pub(super) struct Compiler<'a> {
@@ -285,6 +286,7 @@ impl Compiler<'_> {
             become_user,
             places: Places { title: d.title.span, params: vec![] },
             managed_below: vec![],
+            departed: None,
         };
         let number = self.pending.len();
         for module in &inherited.modules {
@@ -302,6 +304,7 @@ impl Compiler<'_> {
                 tags,
                 controls: d.common.controls.clone(),
                 references,
+                departed: false,
             });
         }
         Ok(())
@@ -413,7 +416,14 @@ impl Compiler<'_> {
     }
 
     /// Types the declarations and draws the edges.
-    fn link(mut self, host: &str, facts: Facts, selection: &Selection, found: &mut Diagnostics) -> Option<Catalog> {
+    fn link(
+        mut self,
+        host: &str,
+        facts: Facts,
+        selection: &Selection,
+        departed: &[Removal],
+        found: &mut Diagnostics,
+    ) -> Option<Catalog> {
         let sources = &self.project.templates.sources;
         tell_what_is_managed(&self.pending, &mut self.declared);
         let mut batches: Vec<Option<Box<dyn Batch>>> = vec![];
@@ -426,6 +436,7 @@ impl Compiler<'_> {
         }
         let linked = Linked::new(&self, &batches, found);
         let mut graph = linked.edges(&self, &batches, found);
+        departed::edges(&mut graph, departed, linked.kept.len().saturating_sub(departed.len()));
         let order = match graph.order() {
             Ok(order) => order,
             Err(cycle) => {
@@ -471,12 +482,13 @@ impl Compiler<'_> {
                 id: p.id.clone(),
                 key: key.clone(),
                 name: p.name.clone(),
-                place: sources.place(p.span),
+                place: if p.departed { None } else { sources.place(p.span) },
                 batch: place.get(p.ty).copied().flatten().unwrap_or_default(),
                 index: p.index,
                 tags: p.tags.clone(),
                 controls: p.controls.clone(),
                 selected,
+                departed: p.departed,
             })
             .collect();
         let warnings = found.iter().filter(|d| d.severity == Severity::Warning).map(|d| d.render(sources, false));

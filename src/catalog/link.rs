@@ -9,6 +9,24 @@ use crate::resources::batch::{Batch, Declared};
 use crate::resources::{Edges, Need, TYPES};
 use std::collections::HashMap;
 
+/// What a declaration refers to, by the words it is written under.
+#[derive(Clone, Default)]
+pub(super) struct References {
+    pub require: Vec<Node>,
+    pub before: Vec<Node>,
+    pub notify: Vec<Node>,
+    pub subscribe: Vec<Node>,
+}
+
+impl References {
+    pub fn extend(&mut self, other: &Self) {
+        self.require.extend_from_slice(&other.require);
+        self.before.extend_from_slice(&other.before);
+        self.notify.extend_from_slice(&other.notify);
+        self.subscribe.extend_from_slice(&other.subscribe);
+    }
+}
+
 /// Resources that stand in the catalog, each once, and the ways to find them.
 pub(super) struct Linked<'a> {
     pub kept: Vec<&'a Pending>,
@@ -96,15 +114,19 @@ impl<'a> Linked<'a> {
                 }
             }
         }
+        let departed = |n: usize| self.kept.get(n).is_some_and(|p| p.departed);
         let mut implied = Edges::default();
         batches.iter().flatten().for_each(|b| b.relate(&mut implied));
         for (id, need) in implied.0 {
             let Some(&n) = self.by_title.get(&(id.kind, id.title.as_str())) else { continue };
+            if departed(n) {
+                continue;
+            }
             let other = match need {
                 Need::Resource { kind, key } => self.by_key.get(&(kind, key)).copied(),
                 Need::Parent(path) => self.parent(&path),
             };
-            if let (Some(other), Some(p)) = (other.filter(|&o| o != n), self.kept.get(n)) {
+            if let (Some(other), Some(p)) = (other.filter(|&o| o != n && !departed(o)), self.kept.get(n)) {
                 graph.add(other, n, Edge { kind: EdgeKind::Implied, span: p.span });
             }
         }

@@ -1,6 +1,7 @@
 //! One host's resources as a dependency graph, all values final.
 
 pub mod compile;
+pub mod departed;
 pub mod graph;
 pub mod id;
 mod link;
@@ -46,6 +47,8 @@ pub struct Resource {
     pub controls: Vec<String>,
     /// Left out by tags: it is known, so that edges hold, but neither looked at nor changed.
     pub selected: bool,
+    /// It has left the manifest, and is to be removed.
+    pub departed: bool,
 }
 
 impl std::fmt::Debug for Catalog {

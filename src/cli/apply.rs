@@ -1,4 +1,5 @@
 use super::fleet::{self, FleetArgs, ReportArgs};
+use super::prune::PruneArgs;
 use super::record::{RecordArgs, Recorder};
 use super::rollout::RolloutArgs;
 use super::{CliError, Output, prompt};
@@ -21,6 +22,8 @@ pub struct Args {
     record: RecordArgs,
     #[command(flatten)]
     rollout: RolloutArgs,
+    #[command(flatten)]
+    prune: PruneArgs,
     /// Apply without asking. Where standard input is no terminal, nobody is asked either.
     #[arg(short, long)]
     yes: bool,
@@ -31,7 +34,7 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     let mut loaded = fleet::load_project(&args.fleet.project, output)?;
     args.rollout.retry(&mut loaded, &args.fleet.project, output)?;
     let (order, pause) = args.rollout.of(&loaded)?;
-    let run = fleet::prepare_fleet(loaded, &args.fleet, output)?;
+    let run = fleet::prepare_fleet(loaded, &args.fleet, output)?.pruning(&args.prune);
     let run =
         run.because(args.record.reason.clone()).in_order(order, pause, args.rollout.host_deadline()).into_run()?;
     let load = started.elapsed();
@@ -160,13 +163,22 @@ impl Operator for Attended<'_> {
 }
 
 fn question(plans: &[HostReport]) -> String {
-    let changes: usize = plans.iter().filter_map(|r| r.plan.as_ref()).map(|p| p.changes.len()).sum();
+    let all = || plans.iter().filter_map(|r| r.plan.as_ref()).flat_map(|p| &p.changes);
+    let removed = all().filter(|c| c.departed).count();
+    let changes = all().count() - removed;
     let hosts = plans.iter().filter(|r| r.plan.as_ref().is_some_and(|p| !p.changes.is_empty())).count();
     let totals = Totals::of(plans);
     if totals.unreachable > 0 {
         eprintln!("{} of {} hosts cannot be reached and stay as they are.", totals.unreachable, totals.hosts);
     }
-    format!("Apply {changes} change{} on {hosts} host{}?", plural(changes), plural(hosts))
+    let apply = format!("Apply {changes} change{}", plural(changes));
+    let remove = format!("remove {removed} resource{} that left the manifest", plural(removed));
+    let what = match (changes, removed) {
+        (_, 0) => apply,
+        (0, _) => format!("R{}", &remove[1..]),
+        _ => format!("{apply} and {remove}"),
+    };
+    format!("{what} on {hosts} host{}?", plural(hosts))
 }
 
 fn plural(n: usize) -> &'static str {

@@ -3,6 +3,7 @@
 use super::connect::{Asked, Ways, ask_passphrase, way};
 use super::extra_vars::extra_vars;
 use super::invocation::{cache_dir, owner, run_name};
+use super::prune::PruneArgs;
 use super::{CliError, Output};
 use crate::catalog::compile::{HostInput, Selection, compile};
 use crate::engine::run::{ApplyOptions, Job, Run};
@@ -11,7 +12,7 @@ use crate::facts::Facts;
 use crate::inventory::{self, Inventory, Pattern};
 use crate::language::diagnostic::{Diagnostics, Severity};
 use crate::language::project::{self, Project};
-use crate::language::settings;
+use crate::language::settings::{self, Settings};
 use crate::language::span::{Sources, Span};
 use crate::report::text;
 use crate::resources::TYPES;
@@ -143,6 +144,8 @@ impl ReportArgs {
 /// A project with the hosts it is for.
 pub struct Loaded {
     pub project: Arc<Project>,
+    /// By what name hosts know it.
+    pub identity: String,
     pub inventory: Inventory,
     /// Hosts in the inventory's order, each with the numbers of its plays.
     pub hosts: Vec<(String, Vec<usize>)>,
@@ -223,9 +226,10 @@ pub fn load_project(args: &ProjectArgs, output: &Output) -> Result<Loaded, CliEr
     let mut sources = Sources::default();
     let mut found = Diagnostics::default();
     let dir = args.manifest.parent().unwrap_or(Path::new("")).to_path_buf();
-    if let Err(errors) = settings::read(&dir, &mut sources) {
+    let settings = settings::read(&dir, &mut sources).unwrap_or_else(|errors| {
         found.extend(errors);
-    }
+        Settings::default()
+    });
     let extra = extra_vars(&args.hosts.extra_vars, &mut sources, &mut found);
     let paths = inventories(&args.hosts, &dir);
     let inventory = match inventory::load(&paths, Some(&dir), &mut sources) {
@@ -288,7 +292,8 @@ pub fn load_project(args: &ProjectArgs, output: &Output) -> Result<Loaded, CliEr
             if args.hosts.limit.is_some() { "no play's hosts are within --limit" } else { "no play matches any host" };
         return Err(CliError::Other(format!("{why}: there is nothing to do")));
     }
-    Ok(Loaded { project: Arc::new(project), inventory, hosts })
+    let identity = settings.identity(&args.manifest);
+    Ok(Loaded { project: Arc::new(project), identity, inventory, hosts })
 }
 
 /// What else is wrong with a project that could not be read whole: each host's catalog is tried with what there is.
@@ -361,7 +366,7 @@ pub fn without_manifest(
     let project = project::empty(Sources::default(), Diagnostics::default());
     let project = project.map_err(|e| told(&e.found, &e.sources, output))?;
     let hosts = names.into_iter().map(|n| (n, vec![])).collect();
-    let loaded = Loaded { project: Arc::new(project), inventory, hosts };
+    let loaded = Loaded { project: Arc::new(project), identity: String::new(), inventory, hosts };
     let mut prepared = prepare(loaded, connection, Selection::default(), Path::new(""), output)?;
     prepared.run.apply.reason = reason;
     prepared.into_run()
@@ -385,6 +390,11 @@ impl Prepared {
             // The host itself ends what hangs, too.
             self.run.apply.step_deadline = self.run.apply.step_deadline.min(deadline);
         }
+        self
+    }
+
+    pub fn pruning(mut self, prune: &PruneArgs) -> Self {
+        self.run.prune = prune.of();
         self
     }
 
@@ -466,6 +476,7 @@ pub fn prepare(
             order: Order::at_once(jobs.len()),
             pause: None,
             host_deadline: None,
+            prune: None,
             jobs,
             forks: args.forks,
             limits,
@@ -474,6 +485,7 @@ pub fn prepare(
                 owner: owner(),
                 started: Utc::now().0,
                 source: source.display().to_string(),
+                project: loaded.identity,
                 reason: None,
                 lock_wait: Duration::from_secs(args.lock_timeout),
                 confirm_within: Duration::from_secs(args.confirm_timeout.max(5)),

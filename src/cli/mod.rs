@@ -8,6 +8,7 @@ mod doc;
 mod extra_vars;
 mod facts;
 mod fleet;
+mod forget;
 mod graph;
 mod history;
 mod init;
@@ -15,6 +16,7 @@ mod inventory;
 mod invocation;
 mod plan;
 mod prompt;
+mod prune;
 mod record;
 mod rollback;
 mod rollout;
@@ -79,6 +81,8 @@ enum Command {
     Diff(diff::Args),
     /// Take back what an earlier run did, from what the hosts have kept.
     Rollback(rollback::Args),
+    /// Release what left the manifest: it stays on the hosts as it is, and trueup no longer takes it for its own.
+    Forget(forget::Args),
     /// Explain a resource type and its parameters.
     Doc(doc::Args),
     /// Print the JSON Schema of manifests, or of what `--json` prints.
@@ -133,6 +137,7 @@ pub fn run(cli: Cli) -> u8 {
         Command::Show(args) => show::run(args, output),
         Command::Diff(args) => diff::run(args, output),
         Command::Rollback(args) => rollback::run(args, output),
+        Command::Forget(args) => forget::run(args, output),
         Command::Doc(args) => doc::run(args, output),
         Command::Schema(args) => schema::run(args),
         Command::Completions(args) => completions::run(args, Cli::command()),

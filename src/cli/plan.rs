@@ -1,4 +1,5 @@
 use super::fleet::{self, FleetArgs, ReportArgs};
+use super::prune::PruneArgs;
 use super::{CliError, Output};
 use crate::engine::outcome::exit_code;
 use crate::engine::run::Mode;
@@ -13,11 +14,13 @@ pub struct Args {
     fleet: FleetArgs,
     #[command(flatten)]
     report: ReportArgs,
+    #[command(flatten)]
+    prune: PruneArgs,
 }
 
 pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     let started = Instant::now();
-    let run = fleet::load(&args.fleet, output)?.into_run()?;
+    let run = fleet::load(&args.fleet, output)?.pruning(&args.prune).into_run()?;
     let load = started.elapsed();
     let hosts = run.jobs.iter().map(|j| j.host.clone()).collect();
     let mut progress = Progress::new("planning", hosts, output.quiet || args.report.json, output.quiet);

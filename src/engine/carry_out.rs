@@ -6,12 +6,15 @@ use crate::catalog::Catalog;
 use crate::catalog::id::ResourceId;
 use crate::journal::undo::{self, How};
 use crate::journal::{self, Record, RecordedChange, RecordedStep};
+use crate::ledger::{self, Entry, Note, Owner, When};
 use crate::plan::diff::{self, Seen, still_different};
+use crate::plan::notes::Notes;
 use crate::plan::{Change, HostPlan};
 use crate::resources::Together;
 use crate::resources::difference::Action;
 use crate::shell::apply::{
-    Act, ApplyChange, ApplyPlan, ApplyStep, Guard, LOCKED, LockOwner, MOVED, NO_STATE, NOT_DUE, SKIPPED, waited_for,
+    Act, ApplyChange, ApplyPlan, ApplyStep, Guard, LEDGER, LOCKED, LedgerNotes, LockOwner, MOVED, NO_STATE, NOT_DUE,
+    SKIPPED, waited_for,
 };
 use crate::shell::frame::Frame;
 use crate::shell::probe::ProbeScript;
@@ -44,7 +47,13 @@ pub fn longest_step(script: &ApplyPlan) -> Duration {
 }
 
 /// The plan as the maker of scripts takes it. `remote`: whether the operator can be cut off from the host at all.
-pub fn script_of(catalog: &Catalog, plan: &HostPlan, options: &ApplyOptions, remote: bool) -> ApplyPlan {
+pub fn script_of(
+    catalog: &Catalog,
+    plan: &HostPlan,
+    notes: Option<&Notes>,
+    options: &ApplyOptions,
+    remote: bool,
+) -> ApplyPlan {
     let mut steps: Vec<ApplyStep> = plan
         .steps
         .iter()
@@ -80,13 +89,42 @@ pub fn script_of(catalog: &Catalog, plan: &HostPlan, options: &ApplyOptions, rem
     let record = record_of(plan, options, &noted);
     ApplyPlan {
         changes: plan.changes.iter().map(|c| ApplyChange { needs: c.needs.clone() }).collect(),
+        last: plan.changes.iter().enumerate().filter(|(_, c)| c.departed).map(|(n, _)| n).collect(),
         steps,
         lock_wait: options.lock_wait,
         looks,
         guard: guard_of(plan, &record, options).filter(|_| remote),
         record: record.to_bytes(),
+        ledger: ledger_of(notes),
         ..ApplyPlan::new(options.run.clone(), options.owner.clone(), START, options.step_deadline)
     }
+}
+
+fn ledger_of(notes: Option<&Notes>) -> LedgerNotes {
+    notes.map_or(LedgerNotes::Nothing, |n| LedgerNotes::Lines(ledger::lines(&n.owner, &n.list)))
+}
+
+/// What tells a host's ledger what was found in line there, where nothing is changed.
+pub fn note_of(notes: &Notes, options: &ApplyOptions) -> ApplyPlan {
+    ApplyPlan {
+        lock_wait: options.lock_wait,
+        ledger: ledger_of(Some(notes)),
+        ..ApplyPlan::new(options.run.clone(), options.owner.clone(), START, options.step_deadline)
+    }
+}
+
+/// What takes entries out of a host's ledger. It is on record there, too.
+pub fn forget(plan: &HostPlan, owner: &Owner, entries: &[Entry], options: &ApplyOptions) -> ApplyPlan {
+    let gone = |entry: &Entry| Note { when: When::Ended, thing: entry.thing(), entry: None };
+    let notes = Notes { owner: owner.clone(), list: entries.iter().map(gone).collect(), due: entries.len() };
+    ApplyPlan { record: record_of(plan, options, &BTreeSet::new()).to_bytes(), ..note_of(&notes, options) }
+}
+
+/// Why a host's ledger was not written, where that is so.
+pub fn ledger_failed(frames: &[Frame]) -> Option<String> {
+    let frame = frames.iter().find(|f| f.slot == LEDGER && f.status != 0)?;
+    let said = String::from_utf8_lossy(&frame.body).trim().to_owned();
+    Some(format!("the host's ledger was not written, so that it does not know what this run has made: {said}"))
 }
 
 /// The changes' ids, for the journal.

@@ -99,6 +99,7 @@ pub fn shown(host: &str, record: &Record, undoing: &Undoing, moved: &BTreeSet<&s
             place: None,
             controls: vec![],
             sensitive: recorded.sensitive,
+            departed: false,
             difference,
             needs: recorded.needs.clone(),
             refreshed_by: vec![],
@@ -114,15 +115,9 @@ pub fn shown(host: &str, record: &Record, undoing: &Undoing, moved: &BTreeSet<&s
         }
     };
     HostPlan {
-        host: host.to_owned(),
         changes: undoing.record.changes.iter().enumerate().map(change).collect(),
-        unjudged: vec![],
-        blocked: vec![],
         in_line: record.changes.len().saturating_sub(undoing.record.changes.len()),
-        guards: vec![],
-        warnings: vec![],
-        health: vec![],
-        steps: vec![],
+        ..HostPlan::empty(host)
     }
 }
 

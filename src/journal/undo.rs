@@ -4,7 +4,7 @@
 //! touched since stays, and so does what it stands on.
 
 use super::{Record, RecordedStep};
-use crate::shell::apply::{Act, ApplyChange, ApplyPlan, ApplyStep, Guard};
+use crate::shell::apply::{Act, ApplyChange, ApplyPlan, ApplyStep, Guard, LedgerNotes};
 use crate::shell::state::RunName;
 use crate::shell::steps::{Command, Step, Undo};
 use std::collections::BTreeSet;
@@ -140,6 +140,10 @@ pub fn of(record: &Record, which: &BTreeSet<usize>, how: &How) -> Undoing {
         guard,
         record: new_record.to_bytes(),
         survey: (!how.force).then(|| record.run.clone()),
+        ledger: LedgerNotes::Back {
+            run: record.run.clone(),
+            changes: order.iter().enumerate().map(|(new, old)| (*old, new)).collect(),
+        },
         ..ApplyPlan::new(how.run.clone(), how.owner.clone(), START, how.step_deadline)
     };
     Undoing { plan, record: new_record, lost }

@@ -15,7 +15,18 @@ pub const FILE: &str = "trueup.toml";
 /// All settings, each section as it stands in the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
+    pub project: ProjectName,
     pub history: History,
+    /// The folder they stand in; none where there are none.
+    pub root: Option<PathBuf>,
+}
+
+/// `[project]`: how hosts know what is this project's, and what another's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProjectName {
+    /// Without it, the name of the manifest's folder.
+    pub name: Option<String>,
 }
 
 /// `[history]`: the record of applies on this machine.
@@ -49,6 +60,7 @@ pub fn read(dir: &Path, sources: &mut Sources) -> Result<Settings, Diagnostics> 
     let mut settings = Settings::default();
     for (name, section) in document.as_map().into_iter().flatten() {
         match name.value.as_str() {
+            "project" => settings.project = read_section(section, &mut found).unwrap_or_default(),
             "history" => settings.history = read_section(section, &mut found).unwrap_or_default(),
             other => {
                 let d = Diagnostic::error("unknown setting", Some(name.span), format!("no section `{other}` here"));
@@ -64,10 +76,30 @@ pub fn read(dir: &Path, sources: &mut Sources) -> Result<Settings, Diagnostics> 
     }
     let below = path.parent().unwrap_or(Path::new(""));
     settings.history.path = settings.history.path.map(|p| resolve(&p, below));
+    settings.root = Some(below.to_owned());
     Ok(settings)
 }
 
-const SECTIONS: [&str; 1] = ["history"];
+impl Settings {
+    /// By what name hosts know a manifest of this project: the project's and the manifest's, `fleet:site.yml`. It is the
+    /// same wherever the project is checked out.
+    pub fn identity(&self, manifest: &Path) -> String {
+        let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let dir = |path: &Path| if path.as_os_str().is_empty() { PathBuf::from(".") } else { path.to_owned() };
+        let folder = whole(&dir(manifest.parent().unwrap_or(Path::new(""))));
+        let file = Path::new(manifest.file_name().unwrap_or_default());
+        let (name, path) = match (&self.project.name, &self.root) {
+            (Some(name), Some(root)) => {
+                let below = folder.strip_prefix(whole(&dir(root))).unwrap_or(Path::new(""));
+                (name.clone(), below.join(file))
+            }
+            _ => (folder.file_name().unwrap_or_default().to_string_lossy().into_owned(), file.to_owned()),
+        };
+        format!("{name}:{}", path.display())
+    }
+}
+
+const SECTIONS: [&str; 2] = ["project", "history"];
 
 /// Beside the manifest by the path that the user gave, else above it.
 fn find(dir: &Path) -> Option<PathBuf> {
@@ -127,6 +159,19 @@ mod tests {
     }
 
     #[test]
+    fn a_project_is_known_by_its_name_and_its_manifest_wherever_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let below = dir.path().join("fleet/sites/a");
+        std::fs::create_dir_all(&below).unwrap();
+        let identity = || read(&below, &mut Sources::default()).unwrap().identity(&below.join("site.yml"));
+        assert_eq!(identity(), "a:site.yml");
+        std::fs::write(dir.path().join("fleet").join(FILE), "[history]\nkeep = 3\n").unwrap();
+        assert_eq!(identity(), "a:site.yml", "settings alone are no name");
+        std::fs::write(dir.path().join("fleet").join(FILE), "[project]\nname = \"web\"\n").unwrap();
+        assert_eq!(identity(), "web:sites/a/site.yml");
+    }
+
+    #[test]
     fn the_nearest_settings_above_a_manifest_hold() {
         let dir = tempfile::tempdir().unwrap();
         let below = dir.path().join("sites/a");
@@ -138,6 +183,6 @@ mod tests {
         assert_eq!(read().history.path, Some(root.join("store/h.db")));
         assert_eq!(read().history.keep, NonZeroU32::new(100));
         std::fs::write(below.join(FILE), "").unwrap();
-        assert_eq!(read(), Settings::default());
+        assert_eq!(read(), Settings { root: Some(below.clone()), ..Settings::default() });
     }
 }

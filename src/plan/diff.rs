@@ -2,8 +2,9 @@
 
 use super::order::{self, Node};
 use super::{Blocked, Change, HostPlan, Step, Unjudged};
-use crate::catalog::Catalog;
 use crate::catalog::id::ResourceId;
+use crate::catalog::{Catalog, Resource};
+use crate::ledger::{Ledger, LedgerError};
 use crate::resources::Together;
 use crate::resources::batch::Observed;
 use crate::resources::difference::{Action, Ahead, Changes, Difference, Shown};
@@ -17,17 +18,16 @@ pub struct CatalogProbe {
     pub script: ProbeScript,
     /// The numbers in each batch that are asked about.
     which: Vec<Vec<usize>>,
-    asks_owed: bool,
+    asks_kept: bool,
 }
 
-/// Asks about every selected resource, and what refreshes the host is owed.
+/// Asks about every selected resource, what refreshes the host is owed, and what trueup has made there.
 pub fn probe(catalog: &Catalog) -> CatalogProbe {
     let selected = catalog.resources.iter().enumerate().filter(|(_, r)| r.selected).map(|(n, _)| n);
     let mut probe = probe_of(catalog, selected);
-    if !probe.script.is_empty() {
-        probe.script.ask(Query::Owed, [""; 0]);
-        probe.asks_owed = true;
-    }
+    probe.script.ask(Query::Owed, [""; 0]);
+    probe.script.ask(Query::Ledger, [""; 0]);
+    probe.asks_kept = true;
     probe
 }
 
@@ -54,7 +54,7 @@ pub fn probe_of(catalog: &Catalog, resources: impl Iterator<Item = usize>) -> Ca
             batch.probe(list, &catalog.facts, &mut script);
         }
     }
-    CatalogProbe { script, which, asks_owed: false }
+    CatalogProbe { script, which, asks_kept: false }
 }
 
 /// What was seen.
@@ -62,6 +62,8 @@ pub struct Seen<'a> {
     batches: Vec<Box<dyn Observed + 'a>>,
     /// Resources that an earlier run left without a refresh.
     owed: Vec<String>,
+    /// What trueup has made on the host; `None` where it was not asked, or has not told.
+    pub ledger: Option<Result<Ledger, LedgerError>>,
 }
 
 /// Reads a probe's answers, whose slots count from `first`.
@@ -77,11 +79,12 @@ pub fn observe<'a>(catalog: &'a Catalog, probe: &CatalogProbe, frames: Vec<Frame
             batch.observe(which, &catalog.facts, &mut answers)
         })
         .collect();
-    let owed = match probe.asks_owed.then(|| answers.text()) {
+    let owed = match probe.asks_kept.then(|| answers.text()) {
         Some(Ok(text)) => text.lines().map(str::to_owned).collect(),
         _ => vec![],
     };
-    Seen { batches, owed }
+    let ledger = probe.asks_kept.then(|| answers.answer().ok()).flatten().map(|frame| Ledger::parse(&frame.body));
+    Seen { batches, owed, ledger }
 }
 
 /// The differences that are left on resources that were changed: empty, if applying brought what it promised.
@@ -114,15 +117,10 @@ enum Judged {
 pub fn plan(catalog: &Catalog, seen: &Seen<'_>, guards: Vec<String>) -> HostPlan {
     let mut draft = Draft {
         plan: HostPlan {
-            host: catalog.host.clone(),
-            changes: vec![],
-            unjudged: vec![],
-            blocked: vec![],
-            in_line: 0,
             guards,
             warnings: catalog.warnings.clone(),
             health: catalog.health.clone(),
-            steps: vec![],
+            ..HostPlan::empty(&catalog.host)
         },
         ahead: Changes::default(),
         judged: HashMap::with_capacity(catalog.resources.len()),
@@ -153,6 +151,10 @@ impl Draft {
                 Some(Judged::Changes(change)) => {
                     needs.insert(*change);
                 }
+                Some(Judged::Unjudged(because)) if resource.departed => {
+                    self.leave(n, resource, format!("{because} would have to go before it"));
+                    return;
+                }
                 Some(Judged::Unjudged(because)) => {
                     let because = because.clone();
                     let blocked =
@@ -168,6 +170,10 @@ impl Draft {
         let Some(observed) = seen.batches.get(resource.batch) else { return };
         let difference = match observed.diff(resource.index, &Ahead::new(&self.ahead, &needs)) {
             Ok(difference) => difference,
+            Err(reason) if resource.departed => {
+                self.leave(n, resource, reason.to_string());
+                return;
+            }
             Err(reason) => {
                 let (id, place) = (resource.id.clone(), resource.place.clone());
                 self.plan.unjudged.push(Unjudged { id, place, reason: reason.to_string() });
@@ -195,7 +201,7 @@ impl Draft {
             None => None,
         };
         let Some(difference) = difference else {
-            self.plan.in_line += 1;
+            self.plan.in_line += usize::from(!resource.departed);
             self.needs.insert(n, needs);
             self.judged.insert(n, Judged::InLine);
             return;
@@ -214,10 +220,18 @@ impl Draft {
             irreversible: vec![],
             commit_confirm,
             sensitive: observed.is_sensitive(resource.index),
+            departed: resource.departed,
             resource: n,
             verifiable: observed.is_verifiable(resource.index),
         });
         self.judged.insert(n, Judged::Changes(number));
+    }
+
+    /// What has left the manifest and cannot be removed, or must not be, stays, and is no failure.
+    fn leave(&mut self, n: usize, resource: &Resource, reason: String) {
+        let (id, place) = (resource.id.clone(), resource.place.clone());
+        self.plan.left.push(Unjudged { id, place, reason });
+        self.judged.insert(n, Judged::Unjudged(resource.id.clone()));
     }
 
     /// Orders the changes and makes their steps.
@@ -228,7 +242,8 @@ impl Draft {
             .iter()
             .filter_map(|c| {
                 let ty = catalog.batches.get(catalog.resources.get(c.resource)?.batch)?.ty();
-                Some(Node { needs: c.needs.clone(), kind: ty.name(), together: ty.together() })
+                let (kind, together) = (ty.name(), ty.together());
+                Some(Node { needs: c.needs.clone(), kind, together, departed: c.departed })
             })
             .collect();
         let groups = order::groups(&nodes);

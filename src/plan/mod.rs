@@ -2,13 +2,16 @@
 
 pub mod diff;
 pub mod digest;
+pub mod notes;
 pub mod order;
+pub mod orphans;
 
 use crate::catalog::id::ResourceId;
 use crate::language::span::Place;
 use crate::resources::difference::Difference;
 use crate::shell::health::HealthCheck;
 use crate::shell::steps::PlannedStep;
+use orphans::Orphan;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +33,12 @@ pub struct HostPlan {
     /// Checks that are run after the changes, to see whether the host is well.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub health: Vec<HealthCheck>,
+    /// What trueup manages on the host and the manifest no longer has, in the order that it is removed in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orphans: Vec<Orphan>,
+    /// Of those that are to be removed, what is left alone, and why.
+    #[serde(skip)]
+    pub left: Vec<Unjudged>,
     /// What is run, in order.
     #[serde(skip)]
     pub steps: Vec<Step>,
@@ -54,6 +63,9 @@ pub struct Change {
     pub commit_confirm: bool,
     /// Its values are never shown, nor what its steps say.
     pub sensitive: bool,
+    /// It removes what has left the manifest.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub departed: bool,
     /// Its number in the catalog.
     #[serde(skip)]
     pub resource: usize,
@@ -87,6 +99,23 @@ pub struct Step {
 }
 
 impl HostPlan {
+    /// Of a host that nothing is known of.
+    pub fn empty(host: &str) -> Self {
+        Self {
+            host: host.to_owned(),
+            changes: vec![],
+            unjudged: vec![],
+            blocked: vec![],
+            in_line: 0,
+            guards: vec![],
+            warnings: vec![],
+            health: vec![],
+            orphans: vec![],
+            left: vec![],
+            steps: vec![],
+        }
+    }
+
     /// Whether a step that serves these changes must not be heard.
     pub fn is_sensitive(&self, serves: &[usize]) -> bool {
         serves.iter().any(|n| self.changes.get(*n).is_none_or(|c| c.sensitive))

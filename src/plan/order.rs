@@ -10,6 +10,8 @@ pub struct Node {
     pub needs: Vec<usize>,
     pub kind: &'static str,
     pub together: Together,
+    /// It is a removal of what has left the manifest, which comes together with its like alone.
+    pub departed: bool,
 }
 
 /// Groups of changes, in order: every change once, and after all it needs.
@@ -38,7 +40,7 @@ struct Queue<'a> {
     /// Ready, and not of [`Together::All`].
     ready: BTreeSet<usize>,
     /// Of those, the nodes of [`Together::Ready`] by type and needs.
-    alike: HashMap<(&'a str, &'a [usize]), BTreeSet<usize>>,
+    alike: HashMap<(&'a str, bool, &'a [usize]), BTreeSet<usize>>,
     /// Types of [`Together::All`]: how many are left, and which are ready.
     whole: BTreeMap<&'a str, (usize, BTreeSet<usize>)>,
 }
@@ -80,7 +82,7 @@ impl<'a> Queue<'a> {
                 return;
             }
             Together::Ready => {
-                self.alike.entry((node.kind, &node.needs)).or_default().insert(n);
+                self.alike.entry((node.kind, node.departed, &node.needs)).or_default().insert(n);
             }
             Together::Each => {}
         }
@@ -102,7 +104,9 @@ impl<'a> Queue<'a> {
         let node = self.nodes.get(n)?;
         Some(match node.together {
             Together::Each => vec![n],
-            Together::Ready => self.alike.get(&(node.kind, node.needs.as_slice()))?.iter().copied().collect(),
+            Together::Ready => {
+                self.alike.get(&(node.kind, node.departed, node.needs.as_slice()))?.iter().copied().collect()
+            }
             Together::All => self.whole.get(node.kind)?.1.iter().copied().collect(),
         })
     }
@@ -110,7 +114,7 @@ impl<'a> Queue<'a> {
     fn done(&mut self, n: usize) {
         let Some(node) = self.nodes.get(n) else { return };
         self.ready.remove(&n);
-        if let Some(alike) = self.alike.get_mut(&(node.kind, node.needs.as_slice())) {
+        if let Some(alike) = self.alike.get_mut(&(node.kind, node.departed, node.needs.as_slice())) {
             alike.remove(&n);
         }
         if let Some((left, ready)) = self.whole.get_mut(node.kind).filter(|_| node.together == Together::All) {
@@ -133,7 +137,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn node(kind: &'static str, together: Together, needs: &[usize]) -> Node {
-        Node { needs: needs.to_vec(), kind, together }
+        Node { needs: needs.to_vec(), kind, together, departed: false }
     }
 
     #[test]

@@ -145,6 +145,7 @@ fn outcome(run: &Run, style: Style) -> String {
     match run.began.purpose {
         Purpose::Apply => counts,
         Purpose::Rollback => format!("rollback: {counts}"),
+        Purpose::Forget => format!("forget: {counts}"),
     }
 }
 

@@ -6,6 +6,7 @@ pub mod facts;
 pub mod graph;
 pub mod history;
 pub mod json;
+mod orphans;
 pub mod progress;
 pub mod schema;
 pub mod style;

@@ -1,5 +1,6 @@
 //! Plans and outcomes for a person at a terminal.
 
+use super::orphans;
 use super::style::Style;
 use crate::catalog::id::visible;
 use crate::engine::outcome::{ChangeStatus, HostReport, HostStatus, Totals};
@@ -30,6 +31,7 @@ pub fn plan(reports: &[HostReport], options: &Options) -> String {
     if !options.quiet {
         changes(&mut out, reports, options);
         guards(&mut out, reports, options.style);
+        orphans::listed(&mut out, reports, options.style);
     }
     trouble(&mut out, reports, options.style);
     summary(&mut out, reports, options.style);
@@ -41,6 +43,7 @@ pub fn changes_of(reports: &[HostReport], options: &Options) -> String {
     let mut out = String::new();
     if !options.quiet {
         changes(&mut out, reports, options);
+        orphans::listed(&mut out, reports, options.style);
     }
     out
 }
@@ -59,7 +62,12 @@ fn summary(out: &mut String, reports: &[HostReport], style: Style) {
     let width = reports.iter().map(|r| r.host.chars().count()).max().unwrap_or(0);
     for report in reports {
         let pad = " ".repeat(width - report.host.chars().count());
-        let _ = writeln!(out, "{}{pad}  {}", style.bold(&report.host), status(report, style));
+        let _ = writeln!(
+            out,
+            "{}{pad}  {}",
+            style.bold(&report.host),
+            status(report, style) + &orphans::counted(report, style)
+        );
     }
     let _ = writeln!(out, "\n{}", totals(&Totals::of(reports), style));
 }
@@ -107,7 +115,9 @@ fn head(change: &Change, style: Style) -> String {
         Action::Run => style.cyan(&format!("> {id}")),
         Action::Refresh => style.cyan(&format!("↻ {id}")),
         Action::Restore => style.yellow(&format!("< {id}")),
+        Action::Forget => style.dim(&format!("released {id}")),
     };
+    let line = if change.departed { format!("{line}  {}", style.dim("no longer in the manifest")) } else { line };
     let name = change.name.as_ref().map(|n| format!("  {}", style.dim(&format!("“{}”", n.escape_debug()))));
     format!("{line}{}", name.unwrap_or_default())
 }

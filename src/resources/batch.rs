@@ -1,7 +1,7 @@
 //! Types erased behind `dyn`, in one place: a batch knows its type, so that nothing is ever downcast.
 
 use super::difference::{Ahead, Difference, Shown};
-use super::{Due, Edges, Impossible, Places, ResourceType, Together, Want};
+use super::{Departed, Due, Edges, Impossible, Orphaned, Places, ResourceType, Together, Want};
 use crate::catalog::id::ResourceId;
 use crate::facts::Facts;
 use crate::language::de::from_node;
@@ -23,6 +23,7 @@ pub struct Declared {
     pub places: Places,
     /// As [`Want::managed_below`].
     pub managed_below: Vec<String>,
+    pub departed: Option<Departed>,
 }
 
 /// A resource type, whatever its parameters.
@@ -33,6 +34,8 @@ pub trait Type: Sync {
     fn together(&self) -> Together;
     fn has_body(&self) -> bool;
     fn refreshes(&self) -> bool;
+    fn orphaned(&self) -> Orphaned;
+    fn stands_on(&self, title: &str, kind: &str, key: &str) -> bool;
     /// The parameters' JSON Schema.
     fn schema(&self) -> schemars::Schema;
     /// Types the declarations; `None` where any of them is wrong, which `out` tells.
@@ -48,6 +51,10 @@ pub trait Batch: Send + Sync {
     }
     /// Identity on the host of the i-th.
     fn key(&self, i: usize) -> String;
+    /// Whether there is anything of the i-th on the host once it is in line.
+    fn is_present(&self, i: usize) -> bool;
+    /// What tells later whether somebody else has changed the i-th since.
+    fn mark(&self, i: usize) -> Option<String>;
     fn relate(&self, edges: &mut Edges);
     /// Asks about those of these indices.
     fn probe(&self, which: &[usize], facts: &Facts, probe: &mut ProbeScript);
@@ -117,6 +124,14 @@ impl<T: ResourceType> Type for T {
         T::REFRESHES
     }
 
+    fn orphaned(&self) -> Orphaned {
+        T::ORPHANED
+    }
+
+    fn stands_on(&self, title: &str, kind: &str, key: &str) -> bool {
+        ResourceType::stands_on(self, title, kind, key)
+    }
+
     fn schema(&self) -> schemars::Schema {
         schemars::schema_for!(T::Params)
     }
@@ -144,6 +159,7 @@ impl<T: ResourceType> Type for T {
                 sensitive: d.sensitive || secret,
                 become_user: d.become_user.clone(),
                 managed_below: d.managed_below.clone(),
+                departed: d.departed.clone(),
                 places: Places {
                     title: d.places.title,
                     params: match &d.params.value {
@@ -178,6 +194,14 @@ impl<T: ResourceType> Batch for Asked<T> {
 
     fn key(&self, i: usize) -> String {
         self.wants.get(i).map(|w| self.ty.key(w).into_owned()).unwrap_or_default()
+    }
+
+    fn is_present(&self, i: usize) -> bool {
+        self.wants.get(i).is_some_and(|w| self.ty.is_present(w))
+    }
+
+    fn mark(&self, i: usize) -> Option<String> {
+        self.ty.mark(self.wants.get(i)?)
     }
 
     fn relate(&self, edges: &mut Edges) {
@@ -217,7 +241,16 @@ impl<T: ResourceType> Seen<'_, T> {
 impl<T: ResourceType> Observed for Seen<'_, T> {
     fn diff(&self, i: usize, ahead: &Ahead<'_>) -> Result<Option<Difference>, Unjudged> {
         let (want, seen) = self.get(i)?;
-        Ok(shown(want.sensitive, self.asked.ty.diff(want, seen, ahead)?))
+        let difference = self.asked.ty.diff(want, seen, ahead)?;
+        if let (Some(_), Some(departed)) = (&difference, &want.departed)
+            && !departed.force
+            && departed.mark.is_some()
+            && self.asked.ty.mark_seen(want, seen) != departed.mark
+        {
+            let why = "somebody else has changed it since; with `--force` it is removed all the same";
+            return Err(Impossible(why.into()).into());
+        }
+        Ok(shown(want.sensitive, difference))
     }
 
     fn diff_after(&self, i: usize, ahead: &Ahead<'_>) -> Result<Option<Difference>, Unjudged> {

@@ -2,7 +2,7 @@
 
 use super::difference::{Action, Ahead, Difference, Shown};
 use super::value::Presence;
-use super::{Due, Edges, Impossible, ResourceType, Want};
+use super::{Due, Edges, Impossible, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::shell::body::Body;
@@ -121,6 +121,7 @@ impl ResourceType for Cron {
     const ABOUT: &'static str = "A command that cron runs: an entry of its own in /etc/cron.d.";
     const EXAMPLE: &'static str =
         "- cron: nightly-backup\n  schedule: \"30 2 * * *\"\n  user: root\n  command: /usr/local/bin/backup --all\n";
+    const ORPHANED: Orphaned = Orphaned::Removed("state: absent");
 
     type Params = Params;
     type Observed = FileState;
@@ -160,6 +161,21 @@ impl ResourceType for Cron {
 
     fn key<'a>(&self, want: &'a Want<Params>) -> Cow<'a, str> {
         Cow::Owned(file_name(want.title()))
+    }
+
+    fn is_present(&self, want: &Want<Params>) -> bool {
+        want.params.state == Presence::Present
+    }
+
+    fn mark(&self, want: &Want<Params>) -> Option<String> {
+        Some(body(want).digest.as_str().to_owned())
+    }
+
+    fn mark_seen(&self, _: &Want<Params>, seen: &FileState) -> Option<String> {
+        match seen {
+            FileState::Present(stat) => stat.digest.as_ref().map(|d| d.as_str().to_owned()),
+            FileState::Absent => None,
+        }
     }
 
     fn relate(&self, want: &Want<Params>, edges: &mut Edges) {

@@ -18,6 +18,8 @@ pub enum Action {
     Refresh,
     /// What a run did to it is taken back.
     Restore,
+    /// It is no longer taken for trueup's. Nothing is done to it.
+    Forget,
 }
 
 impl Action {
@@ -29,6 +31,7 @@ impl Action {
             Self::Run => "run",
             Self::Refresh => "refresh",
             Self::Restore => "restore",
+            Self::Forget => "forget",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Commands, for what no type has: run where a guard says so, on a refresh, or always.
 
 use super::difference::{Action, Ahead, Difference, SECRET, Shown};
-use super::{Due, Edges, Impossible, ResourceType, Want};
+use super::{Due, Edges, Impossible, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::language::secret::Secret;
@@ -91,6 +91,7 @@ impl ResourceType for Exec {
     const EXAMPLE: &'static str = "- exec: build the index\n  command: make-index /srv/docs\n  creates: /srv/docs/index\n  undo: rm -f /srv/docs/index\n";
     const REFRESHES: bool = true;
     const SECRETS: &'static [&'static str] = &["stdin"];
+    const ORPHANED: Orphaned = Orphaned::Stays("a command that was run leaves nothing that could be removed");
 
     type Params = Params;
     type Observed = Observed;

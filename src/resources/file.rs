@@ -3,7 +3,7 @@
 use super::attributes::{self, Questions, Wanted};
 use super::difference::{Action, Ahead, Difference, Shown, TextChange};
 use super::value::{Mode, Presence, Scalar};
-use super::{Due, Edges, Impossible, ResourceType, Want};
+use super::{Due, Edges, Impossible, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::shell::body::{Body, Digest};
@@ -63,7 +63,8 @@ fn wanted(params: &Params) -> Wanted<'_> {
 fn questions(wants: &[&Want<Params>]) -> Questions {
     let mut questions = Questions::default();
     for want in wants {
-        questions.ask(want.title(), want.body.as_ref().map(|b| b.digest.clone()));
+        let mark = || Digest::parse(want.departed.as_ref()?.mark.as_ref()?);
+        questions.ask(want.title(), want.body.as_ref().map(|b| b.digest.clone()).or_else(mark));
         questions.ask(attributes::parent(want.title()), None);
     }
     questions
@@ -123,6 +124,7 @@ impl ResourceType for File {
     const EXAMPLE: &'static str = "- file: /etc/motd\n  content: |\n    Welcome.\n  owner: root\n  group: root\n  mode: \"0644\"\n- file: /etc/nologin\n  state: absent\n";
     const HAS_BODY: bool = true;
     const SECRETS: &'static [&'static str] = &["content"];
+    const ORPHANED: Orphaned = Orphaned::Removed("state: absent");
 
     type Params = Params;
     type Observed = Observed;
@@ -155,6 +157,21 @@ impl ResourceType for File {
         for (name, _) in given.iter().filter(|(_, given)| *given && params.state == Presence::Absent) {
             let label = format!("a file that is to be absent has no {name}");
             out.push(Diagnostic::error("parameters that exclude one another", Some(want.places.of(name)), label));
+        }
+    }
+
+    fn is_present(&self, want: &Want<Params>) -> bool {
+        want.params.state == Presence::Present
+    }
+
+    fn mark(&self, want: &Want<Params>) -> Option<String> {
+        want.body.as_ref().map(|b| b.digest.as_str().to_owned())
+    }
+
+    fn mark_seen(&self, _: &Want<Params>, seen: &Observed) -> Option<String> {
+        match &seen.at {
+            FileState::Present(stat) => stat.digest.as_ref().map(|d| d.as_str().to_owned()),
+            FileState::Absent => None,
         }
     }
 

@@ -3,7 +3,7 @@
 use super::difference::{Action, Ahead, Difference, Shown};
 use super::user::programs::{self, Programs};
 use super::value::Presence;
-use super::{Due, Impossible, ResourceType, Want};
+use super::{Due, Impossible, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript, Query};
@@ -53,6 +53,7 @@ impl ResourceType for Group {
     const NAME: &'static str = "group";
     const ABOUT: &'static str = "A group of users.";
     const EXAMPLE: &'static str = "- group: deploy\n  system: true\n";
+    const ORPHANED: Orphaned = Orphaned::Removed("state: absent");
 
     type Params = Params;
     type Observed = (Observed, Programs);
@@ -61,6 +62,21 @@ impl ResourceType for Group {
         if !is_name(want.title()) {
             let label = format!("`{}` is no name of a group", want.title().escape_debug());
             out.push(Diagnostic::error("wrong title", Some(want.places.title), label));
+        }
+    }
+
+    fn is_present(&self, want: &Want<Params>) -> bool {
+        want.params.state == Presence::Present
+    }
+
+    fn mark(&self, want: &Want<Params>) -> Option<String> {
+        want.params.gid.map(|gid| gid.to_string())
+    }
+
+    fn mark_seen(&self, _: &Want<Params>, seen: &Self::Observed) -> Option<String> {
+        match seen.0 {
+            Observed::Present { gid } => Some(gid.to_string()),
+            Observed::Absent => None,
         }
     }
 
@@ -138,16 +154,16 @@ impl ResourceType for Group {
             let argv = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
             let add = |gid: Option<u32>| programs::add_group(programs, name, gid, want.params.system);
             let delete = programs::delete_group(programs, name);
+            // A user's own group goes with the user, who goes, or is taken back, before it.
+            let where_there = ["sh", "-c", "if grep -q \"^$0:\" /etc/group; then exec \"$@\"; fi", name];
+            let delete: Vec<String> = argv(&where_there).into_iter().chain(delete).collect();
             let number = |gid: u32| argv(&["groupmod", "-g", &gid.to_string(), name]);
             match (want.params.state, &seen.0) {
                 (Presence::Absent, Observed::Present { gid }) => {
                     steps.run(&[id], Command::new(delete), Undo::Run(add(Some(*gid))));
                 }
                 (Presence::Present, Observed::Absent) => {
-                    // A user's own group goes with the user, who is taken back before it.
-                    let undo = ["sh", "-c", "if grep -q \"^$0:\" /etc/group; then exec \"$@\"; fi", name];
-                    let undo = argv(&undo).into_iter().chain(delete).collect();
-                    steps.run(&[id], Command::new(add(want.params.gid)), Undo::Run(undo));
+                    steps.run(&[id], Command::new(add(want.params.gid)), Undo::Run(delete));
                 }
                 (Presence::Present, Observed::Present { gid }) => {
                     if let Some(wanted) = want.params.gid {

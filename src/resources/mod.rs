@@ -60,6 +60,17 @@ pub struct Want<P> {
     pub places: Places,
     /// Of a directory with `purge` or `recurse`: the paths below it that the catalog's files, directories and links have.
     pub managed_below: Vec<String>,
+    /// It has left the manifest, and is removed for that: with nothing that trueup has not made.
+    pub departed: Option<Departed>,
+}
+
+/// How a resource that has left the manifest is removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Departed {
+    /// As [`ResourceType::mark`] gave it when it was applied.
+    pub mark: Option<String>,
+    /// Also where somebody else has changed it since.
+    pub force: bool,
 }
 
 impl<P> Want<P> {
@@ -106,6 +117,18 @@ pub enum Together {
     All,
 }
 
+/// What becomes of a resource that the manifest no longer has, when what has left it is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Orphaned {
+    /// It is brought away by these parameters, as a manifest has them, where trueup has made it.
+    Removed(&'static str),
+    /// It is ended by these parameters where what it stands on goes, as [`ResourceType::stands_on`] says; else it stays as
+    /// it is, and why.
+    Ended(&'static str, &'static str),
+    /// It stays as it is, and why.
+    Stays(&'static str),
+}
+
 /// The edges that a type implies.
 #[derive(Clone, Debug, Default)]
 pub struct Edges(pub(crate) Vec<(ResourceId, Need)>);
@@ -148,6 +171,9 @@ pub trait ResourceType: Sync + 'static {
     /// Any other ends in an argument or an environment, which others on the host can see, or in a record of the run.
     const SECRETS: &'static [&'static str] = &[];
 
+    /// What becomes of one that has left the manifest.
+    const ORPHANED: Orphaned;
+
     /// Unknown keys denied; the fields' docs are what `trueup doc` and the editor's schema say, so that they cannot disagree.
     type Params: DeserializeOwned + JsonSchema + Send + Sync;
     /// What a probe saw: an enum with `Absent`, never a null.
@@ -159,6 +185,28 @@ pub trait ResourceType: Sync + 'static {
     /// Identity on the host; equal keys are duplicates, whatever their titles.
     fn key<'a>(&self, want: &'a Want<Self::Params>) -> Cow<'a, str> {
         Cow::Borrowed(&want.id.title)
+    }
+
+    /// Whether there is anything of it on the host once it is in line. What is to be absent leaves nothing that could
+    /// become an orphan.
+    fn is_present(&self, _want: &Want<Self::Params>) -> bool {
+        true
+    }
+
+    /// What tells later, when it has left the manifest, whether somebody else has changed it since: a digest, a number.
+    /// `None` where nothing does.
+    fn mark(&self, _want: &Want<Self::Params>) -> Option<String> {
+        None
+    }
+
+    /// The same of what is there now.
+    fn mark_seen(&self, _want: &Want<Self::Params>, _seen: &Self::Observed) -> Option<String> {
+        None
+    }
+
+    /// Whether one of this title stands on that resource, and so ends with it: a service on its unit file.
+    fn stands_on(&self, _title: &str, _kind: &str, _key: &str) -> bool {
+        false
     }
 
     /// The edges the type implies; one to what the catalog lacks is dropped.

@@ -3,9 +3,10 @@
 use super::attributes::{self, Questions};
 use super::difference::{Action, Ahead, Difference, Shown};
 use super::value::Presence;
-use super::{Due, Edges, Impossible, ResourceType, Want};
+use super::{Due, Edges, Impossible, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
+use crate::shell::body::Digest;
 use crate::shell::files::{FileKind, FileStat, FileState};
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript};
 use crate::shell::steps::Steps;
@@ -79,6 +80,7 @@ impl ResourceType for Symlink {
     const NAME: &'static str = "symlink";
     const ABOUT: &'static str = "A symbolic link and where it leads.";
     const EXAMPLE: &'static str = "- symlink: /srv/app/current\n  target: releases/42\n";
+    const ORPHANED: Orphaned = Orphaned::Removed("state: absent");
 
     type Params = Params;
     type Observed = Observed;
@@ -95,6 +97,21 @@ impl ResourceType for Symlink {
                 out.push(Diagnostic::error("wrong value", Some(want.places.of("target")), label));
             }
             _ => {}
+        }
+    }
+
+    fn is_present(&self, want: &Want<Params>) -> bool {
+        want.params.state == Presence::Present
+    }
+
+    fn mark(&self, want: &Want<Params>) -> Option<String> {
+        want.params.target.as_ref().map(|t| Digest::of(t.as_bytes()).as_str().to_owned())
+    }
+
+    fn mark_seen(&self, _: &Want<Params>, seen: &Observed) -> Option<String> {
+        match &seen.at {
+            FileState::Present(stat) => Some(Digest::of(stat.target.as_ref()?.as_bytes()).as_str().to_owned()),
+            FileState::Absent => None,
         }
     }
 

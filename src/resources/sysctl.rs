@@ -2,7 +2,7 @@
 
 use super::difference::{Action, Ahead, Difference, Shown};
 use super::value::Scalar;
-use super::{Due, Impossible, ResourceType, Want};
+use super::{Due, Impossible, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
 use crate::shell::body::Body;
 use crate::shell::files::{self, FileState};
@@ -48,6 +48,8 @@ impl ResourceType for Sysctl {
     const NAME: &'static str = "sysctl";
     const ABOUT: &'static str = "A kernel parameter: its running value, kept across a reboot.";
     const EXAMPLE: &'static str = "- sysctl: net.ipv4.ip_forward\n  value: 0\n";
+    const ORPHANED: Orphaned =
+        Orphaned::Stays("a parameter of the kernel has no state of its own to go back to; it stays as it is");
 
     type Params = Params;
     type Observed = Observed;

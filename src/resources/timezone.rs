@@ -2,7 +2,7 @@
 
 use super::attributes;
 use super::difference::{Action, Ahead, Difference, Shown};
-use super::{Due, Impossible, ResourceType, Want};
+use super::{Due, Impossible, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::shell::body::{Body, Digest};
@@ -62,6 +62,7 @@ impl ResourceType for Timezone {
     const NAME: &'static str = "timezone";
     const ABOUT: &'static str = "The host's time zone.";
     const EXAMPLE: &'static str = "- timezone: Europe/Berlin\n";
+    const ORPHANED: Orphaned = Orphaned::Stays("a host always has a time zone; it stays as it is");
 
     type Params = Params;
     type Observed = Observed;

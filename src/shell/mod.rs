@@ -7,6 +7,7 @@ pub mod files;
 pub mod frame;
 pub mod health;
 pub mod history;
+pub mod ledger;
 pub mod probe;
 pub mod quote;
 pub mod state;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! lock               a symlink whose target names the owner: pid, its start time, boot id, run, who
+//! ledger             what trueup has made there, as `crate::ledger` has it
 //! owed/SHA256        a refresh that is owed: the resource's id and a line break
 //! incoming/SHA256    contents that came ahead of the script that places them
 //! runs/RUN/record    what the run was to do, and how each step is taken back, as JSON
@@ -9,6 +10,7 @@
 //!                    `idle SLOT` where nothing made it due, `moved SLOT`, and at last `end`
 //! runs/RUN/looks     functions that ask about each change again; `seen`: `CHANGE SHA256` of what they told at the end
 //! runs/RUN/known     large contents that were placed: `SHA256|stat|path`, for as long as the run's script goes on
+//! runs/RUN/notes     what the ledger was told at the end: `CHANGE NAME ENTRY` a line; `before`: what it said before
 //! runs/RUN/worker    the process that runs it: its pid and its start time
 //! runs/RUN/revert    takes the run back where nobody confirms it; `armed`: the process that waits to do so, where
 //!                    systemd does not; `decided`: made first by who confirms or by who takes back

@@ -105,6 +105,7 @@ fn batch(host: &Host, case: &Case) -> Box<dyn Batch> {
         become_user: None,
         places: Default::default(),
         managed_below: case.managed.iter().map(|m| at(m)).collect(),
+        departed: None,
     };
     ty.batch(&[declared], &Facts::default(), &mut found).unwrap_or_else(|| panic!("{}: {found:?}", case.name))
 }
@@ -238,6 +239,7 @@ fn a_secret_is_never_shown() {
         become_user: None,
         places: Default::default(),
         managed_below: vec![],
+        departed: None,
     };
     let batch = ty.batch(&[declared], &Facts::default(), &mut Diagnostics::default()).unwrap();
     let mut probe = ProbeScript::default();
@@ -263,6 +265,7 @@ fn parameters_that_cannot_be_are_told() {
             become_user: None,
             places: Default::default(),
             managed_below: vec![],
+            departed: None,
         };
         let mut found = Diagnostics::default();
         ty.batch(&[declared], &Facts::default(), &mut found);

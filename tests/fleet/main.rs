@@ -6,6 +6,7 @@ mod examples;
 mod history;
 mod host;
 mod lockout;
+mod orphans;
 mod packages;
 mod rollback;
 mod rollout;

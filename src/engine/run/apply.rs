@@ -8,6 +8,7 @@ use crate::engine::outcome::{HostReport, HostStatus};
 use crate::engine::timings::Stage;
 use crate::plan::HostPlan;
 use crate::plan::diff::{self, CatalogProbe};
+use crate::plan::notes::Notes;
 use crate::shell::apply::{self, ApplyPlan};
 use crate::shell::body::Body;
 use crate::shell::frame::{Frame, FrameSink, Limits, Script};
@@ -30,9 +31,9 @@ impl Run {
         judged: Judged,
         events: &mpsc::UnboundedSender<Event>,
     ) -> HostReport {
-        let Judged { connection, catalog, plan, report } = judged;
+        let Judged { connection, catalog, plan, notes, report } = judged;
         let remote = self.jobs.get(n).is_some_and(|j| j.remote);
-        let script = carry_out::script_of(&catalog, &plan, &self.apply, remote);
+        let script = carry_out::script_of(&catalog, &plan, notes.as_ref(), &self.apply, remote);
         let probe = diff::probe_of(&catalog, plan.changes.iter().filter(|c| c.verifiable).map(|c| c.resource));
         let has_gzip = catalog.facts.tools.gzip;
         let work = Work { connection, plan: Arc::new(plan), script, verify: Some(Verify { catalog, probe }), has_gzip };
@@ -76,6 +77,7 @@ impl Run {
             report.plan = Some(plan.as_ref().clone());
             return report;
         }
+        let unwritten = carry_out::ledger_failed(&seen);
         let confirmed = match confirming {
             Some(confirming) => confirming.end().await,
             None => Confirmed::NotNeeded,
@@ -132,8 +134,22 @@ impl Run {
         };
         let connection = keeps_connection.then_some(connection);
         self.check_health(n, connection, &plan.health, &mut report, events).await;
-        report.plan = Some(Arc::unwrap_or_clone(plan));
+        let mut plan = Arc::unwrap_or_clone(plan);
+        plan.warnings.extend(unwritten);
+        report.plan = Some(plan);
         report
+    }
+
+    /// Tells a host's ledger what was found in line there. Where another run holds the host, or it is lost, the next
+    /// apply does it.
+    pub(super) async fn note(&self, connection: &mut dyn Connection, notes: &Notes, report: &mut HostReport) {
+        let Ok(nonce) = nonce() else { return };
+        let script = carry_out::note_of(notes, &self.apply);
+        let text = apply::script(&script, &ProbeScript::default(), carry_out::first_verify_slot(&script), &nonce);
+        let frames = self.ask(connection, (nonce, text), report).await.unwrap_or_default();
+        if let (Some(why), Some(plan)) = (carry_out::ledger_failed(&frames), &mut report.plan) {
+            plan.warnings.push(why);
+        }
     }
 
     async fn send(

@@ -2,13 +2,17 @@
 
 use super::{Event, Judged, Run, compute, nonce, unreachable};
 use crate::catalog::Catalog;
-use crate::catalog::compile::{HostInput, compile};
+use crate::catalog::compile::{HostInput, compile_with};
+use crate::catalog::departed::Removal;
 use crate::engine::outcome::{HostReport, HostStatus};
 use crate::engine::timings::Stage;
 use crate::facts::{self, Facts};
 use crate::language::diagnostic::Diagnostics;
 use crate::language::manifest::Play;
-use crate::plan::{HostPlan, diff};
+use crate::ledger::Owner;
+use crate::plan::diff::CatalogProbe;
+use crate::plan::notes::{self, Notes};
+use crate::plan::{HostPlan, diff, orphans};
 use crate::shell;
 use crate::shell::facts::FIRST_SLOT;
 use crate::shell::frame::{Frame, Nonce, Script};
@@ -17,6 +21,15 @@ use crate::transport::{Connection, TransportError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+
+/// What came of a look.
+struct Found {
+    catalog: Arc<Catalog>,
+    plan: HostPlan,
+    notes: Option<Notes>,
+    /// What has left the manifest and is to be removed, where that was asked for and was not looked at.
+    removals: Vec<Removal>,
+}
 
 impl Run {
     pub(super) async fn facts(&self, connection: &mut dyn Connection) -> Result<(Facts, Vec<String>), TransportError> {
@@ -52,7 +65,7 @@ impl Run {
     ) -> Result<Judged, HostReport> {
         let mut report = self.report(n, HostStatus::InLine);
         match self.judge_into(n, events, &mut report).await {
-            Ok((connection, catalog, plan)) => Ok(Judged { connection, catalog, plan, report }),
+            Ok((connection, catalog, plan, notes)) => Ok(Judged { connection, catalog, plan, notes, report }),
             Err(status) => Err(HostReport { status, ..report }),
         }
     }
@@ -62,7 +75,7 @@ impl Run {
         n: usize,
         events: &mpsc::UnboundedSender<Event>,
         report: &mut HostReport,
-    ) -> Result<(Box<dyn Connection>, Arc<Catalog>, HostPlan), HostStatus> {
+    ) -> Result<(Box<dyn Connection>, Arc<Catalog>, HostPlan, Option<Notes>), HostStatus> {
         let _ = events.send(Event::Started { host: n });
         let run = self.clone();
         let (connection, expected) = tokio::join!(self.connect.connect(n), compute(move || run.expected(n)));
@@ -83,7 +96,7 @@ impl Run {
         let run = self.clone();
         let (compiled, compiling) = timed(move || {
             let (facts, notes) = facts::parse::parse(&gathered).map_err(|e| unreachable(&bad(&e)))?;
-            let catalog = run.compile(n, facts).map_err(|found| run.invalid(&found))?;
+            let catalog = run.compile(n, facts, &[]).map_err(|found| run.invalid(&found))?;
             let probe = diff::probe(&catalog);
             let as_expected = expected.as_ref() == Some(&probe.script);
             if !as_expected && probe.script.guards().is_empty() {
@@ -110,23 +123,92 @@ impl Run {
             report.timings.add(Stage::Probe, asked.elapsed());
             answers
         };
-        let shared = catalog.clone();
-        let (mut plan, judging) = timed(move || {
+        let mut found = self.plan_from(n, catalog, probe, answers, report).await;
+        if !found.removals.is_empty() {
+            found = self.plan_again(n, connection.as_mut(), found, report).await?;
+        }
+        let Found { catalog, mut plan, notes: told, .. } = found;
+        plan.warnings.extend(notes);
+        Ok((connection, catalog, plan, told))
+    }
+
+    /// Judges what the host has answered.
+    async fn plan_from(
+        &self,
+        n: usize,
+        catalog: Arc<Catalog>,
+        probe: CatalogProbe,
+        answers: Vec<Frame>,
+        report: &mut HostReport,
+    ) -> Found {
+        let (owner, name, prune) = (self.owner(n), self.apply.run.clone(), self.prune);
+        let (found, judging) = timed(move || {
             let guards = probe.script.guards().to_vec();
-            let seen = diff::observe(&shared, &probe, answers, 0);
-            diff::plan(&shared, &seen, guards)
+            let seen = diff::observe(&catalog, &probe, answers, 0);
+            let mut plan = diff::plan(&catalog, &seen, guards);
+            let (mut notes, mut removals) = (None, vec![]);
+            match &seen.ledger {
+                Some(Ok(ledger)) => {
+                    let mut told = notes::of(&catalog, &plan, ledger, owner, &name);
+                    let mut found = orphans::of(&catalog, ledger, &told.owner);
+                    if let Some(prune) = prune {
+                        removals = orphans::removals(&catalog, &mut found, prune.force);
+                        let (orphans, due) = orphans::settle(found, &catalog, &plan);
+                        plan.orphans = orphans;
+                        told.extend(due);
+                    } else {
+                        plan.orphans = found.into_iter().map(|f| f.orphan).collect();
+                    }
+                    notes = Some(told);
+                }
+                Some(Err(why)) => plan.warnings.push(format!("{why}; what has left the manifest is not known")),
+                None => {}
+            }
+            drop(seen);
+            Found { catalog, plan, notes, removals }
         })
         .await;
         report.timings.add(Stage::Diff, judging);
-        plan.warnings.extend(notes);
-        Ok((connection, catalog, plan))
+        found
+    }
+
+    /// Looks once more, at what has left the manifest too: that is known from the first look alone.
+    async fn plan_again(
+        self: &Arc<Self>,
+        n: usize,
+        connection: &mut dyn Connection,
+        first: Found,
+        report: &mut HostReport,
+    ) -> Result<Found, HostStatus> {
+        let run = self.clone();
+        let (compiled, compiling) = timed(move || {
+            let facts = first.catalog.facts.clone();
+            let catalog = run.compile(n, facts, &first.removals).map_err(|found| run.invalid(&found))?;
+            let probe = diff::probe(&catalog);
+            Ok((Arc::new(catalog), probe))
+        })
+        .await;
+        report.timings.add(Stage::Compile, compiling);
+        let (catalog, probe) = compiled?;
+        let asked = Instant::now();
+        let nonce = super::nonce().map_err(|e| unreachable(&e))?;
+        let text = probe.script.clone().into_text(&nonce);
+        let answers = self.ask(connection, (nonce, text), report).await.map_err(|e| unreachable(&e))?;
+        report.timings.add(Stage::Probe, asked.elapsed());
+        Ok(self.plan_from(n, catalog, probe, answers, report).await)
+    }
+
+    /// Whose entries in a host's ledger are ours.
+    pub(super) fn owner(&self, n: usize) -> Owner {
+        let host = self.jobs.get(n).map(|j| j.host.clone()).unwrap_or_default();
+        Owner { project: self.apply.project.clone(), host }
     }
 
     /// The probe that remembered facts lead to. None with guards: a foreign command runs only as the fresh facts want.
     fn expected(&self, n: usize) -> Option<ProbeScript> {
         let job = self.jobs.get(n)?;
         let facts = self.remembered.as_ref()?.of(&job.host, &job.reached)?;
-        let probe = diff::probe(&self.compile(n, facts).ok()?).script;
+        let probe = diff::probe(&self.compile(n, facts, &[]).ok()?).script;
         (!probe.is_empty() && probe.guards().is_empty()).then_some(probe)
     }
 
@@ -142,7 +224,7 @@ impl Run {
         }
     }
 
-    fn compile(&self, n: usize, facts: Facts) -> Result<Catalog, Diagnostics> {
+    fn compile(&self, n: usize, facts: Facts, departed: &[Removal]) -> Result<Catalog, Diagnostics> {
         let Some(job) = self.jobs.get(n) else { return Err(Diagnostics::default()) };
         let plays: Vec<&Play> = job.plays.iter().filter_map(|p| self.project.plays.get(*p)).collect();
         let input = HostInput {
@@ -152,7 +234,7 @@ impl Run {
             groups: &self.groups,
             plays,
         };
-        compile(&self.project, &input, facts, &self.selection)
+        compile_with(&self.project, &input, facts, &self.selection, departed)
     }
 }
 

@@ -8,6 +8,7 @@ mod health;
 mod interrupt;
 mod judge;
 pub mod kept;
+mod ledgers;
 pub mod rollback;
 mod tasks;
 
@@ -19,6 +20,7 @@ use crate::facts::Facts;
 use crate::language::node::Layer;
 use crate::language::project::Project;
 use crate::plan::HostPlan;
+use crate::plan::notes::Notes;
 use crate::shell::frame::{Limits, Nonce};
 use crate::shell::state::RunName;
 use crate::store::facts::RememberedFacts;
@@ -66,8 +68,17 @@ pub struct Run {
     pub host_deadline: Option<Duration>,
     pub limits: Limits,
     pub apply: ApplyOptions,
+    /// Whether what has left the manifest is removed.
+    pub prune: Option<Prune>,
     /// Facts of earlier runs, where there is a place for them.
     pub remembered: Option<RememberedFacts>,
+}
+
+/// How what has left the manifest is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prune {
+    /// Also what somebody else has changed since.
+    pub force: bool,
 }
 
 /// How changes are applied.
@@ -81,6 +92,8 @@ pub struct ApplyOptions {
     pub started: u64,
     /// What is applied, for the journal: the manifest's path.
     pub source: String,
+    /// By what name hosts know the project, for their ledgers; empty where there is none.
+    pub project: String,
     pub reason: Option<String>,
     /// How long to wait for a host that another run holds.
     pub lock_wait: Duration,
@@ -175,13 +188,21 @@ struct Judged {
     connection: Box<dyn Connection>,
     catalog: Arc<Catalog>,
     plan: HostPlan,
+    /// For its ledger; none where that cannot be read.
+    notes: Option<Notes>,
     /// What is known of the host so far.
     report: HostReport,
 }
 
 impl Judged {
     fn has_work(&self) -> bool {
-        !self.plan.changes.is_empty() || (!self.plan.health.is_empty() && self.plan.unjudged.is_empty())
+        !self.plan.changes.is_empty()
+            || (!self.plan.health.is_empty() && self.plan.unjudged.is_empty())
+            || self.has_notes()
+    }
+
+    fn has_notes(&self) -> bool {
+        self.notes.as_ref().is_some_and(|n| n.due > 0)
     }
 }
 
@@ -337,9 +358,15 @@ impl Run {
             if !judged.plan.changes.is_empty() {
                 return self.clone().apply(n, judged, events).await;
             }
-            let Judged { connection, plan, .. } = judged;
             let mut report = planned.clone();
-            self.check_health(n, Some(connection), &plan.health, &mut report, events).await;
+            let has_notes = judged.has_notes();
+            let Judged { mut connection, plan, notes, .. } = judged;
+            if let Some(notes) = notes.filter(|_| has_notes) {
+                self.note(connection.as_mut(), &notes, &mut report).await;
+            }
+            if plan.unjudged.is_empty() {
+                self.check_health(n, Some(connection), &plan.health, &mut report, events).await;
+            }
             report
         };
         let done = self.in_time(work).await;

@@ -1,9 +1,9 @@
 //! What is in a directory: whose attributes differ, and what no resource manages.
 
-use super::super::Want;
 use super::super::attributes::{self, Wanted};
-use super::super::difference::{Action, Difference, Shown};
+use super::super::difference::{Action, Ahead, Difference, Shown};
 use super::super::value::{Mode, Scalar};
+use super::super::{Impossible, Want};
 use super::{Observed, Params, wanted};
 use crate::shell::files::FileKind;
 use crate::shell::steps::Attributes;
@@ -34,6 +34,24 @@ fn lacks(params: &Params, entry: &TreeEntry) -> Attributes {
         owner: text("owner", &params.owner),
         group: text("group", &params.group),
         mode: mode.filter(|_| difference.has("mode")).map(|m| m.0),
+    }
+}
+
+/// Whether nothing is in a directory that has left the manifest, once what is removed before it is gone. What trueup has
+/// not made goes with no directory.
+///
+/// # Errors
+/// Where something is.
+pub(super) fn is_emptied(seen: &Observed, path: &str, ahead: &Ahead<'_>) -> Result<(), Impossible> {
+    let removed = |e: &&TreeEntry| {
+        let kinds = ["file", "directory", "symlink"];
+        kinds.iter().any(|kind| ahead.change(kind, &e.path).is_some_and(|d| d.action == Action::Remove))
+    };
+    let left: Vec<&TreeEntry> = seen.below.iter().filter(|e| e.path != path && !removed(e)).collect();
+    match left.as_slice() {
+        [] => Ok(()),
+        [one] => Err(Impossible(format!("{} is in it, which is no orphan", one.path))),
+        [one, ..] => Err(Impossible(format!("{} entries are in it that are no orphans: {}, …", left.len(), one.path))),
     }
 }
 

@@ -5,12 +5,12 @@ mod below;
 use super::attributes::{self, Questions, Wanted};
 use super::difference::{Action, Ahead, Difference, Shown};
 use super::value::{Mode, Presence, Scalar};
-use super::{Due, Edges, Impossible, ResourceType, Want};
+use super::{Due, Edges, Impossible, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::shell::files::{FileKind, FileState};
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript, Query};
-use crate::shell::steps::{Attributes, Steps};
+use crate::shell::steps::{Attributes, Command, Steps, Undo};
 use crate::shell::tree::{self, TreeEntry};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -122,6 +122,7 @@ impl ResourceType for Directory {
     const NAME: &'static str = "directory";
     const ABOUT: &'static str = "A directory: its owner, group and mode, and what is in it.";
     const EXAMPLE: &'static str = "- directory: /srv/app\n  owner: app\n  group: app\n  mode: \"0750\"\n- directory: /etc/app/conf.d\n  parents: true\n  purge: true\n";
+    const ORPHANED: Orphaned = Orphaned::Removed("state: absent");
 
     type Params = Params;
     type Observed = Observed;
@@ -151,6 +152,10 @@ impl ResourceType for Directory {
                 wrong(name, &format!("a directory that is to be absent has no {name}"));
             }
         }
+    }
+
+    fn is_present(&self, want: &Want<Params>) -> bool {
+        want.params.state == Presence::Present
     }
 
     fn relate(&self, want: &Want<Params>, edges: &mut Edges) {
@@ -214,6 +219,10 @@ impl ResourceType for Directory {
             (Presence::Absent, FileState::Present(_)) => {
                 difference.action = Action::Remove;
                 difference.note("state", from, Shown::Absent);
+                if want.departed.is_some() {
+                    below::is_emptied(seen, path, ahead)?;
+                    return Ok(Some(difference));
+                }
                 let entries = match seen.below.len() {
                     0 => None,
                     1 => Some("1 entry".to_owned()),
@@ -273,6 +282,13 @@ impl ResourceType for Directory {
             let (id, path) = (&want.id, want.title());
             let attributes = wanted(&want.params).attributes();
             match (want.params.state, &seen.at) {
+                (Presence::Absent, FileState::Present(stat)) if want.departed.is_some() => {
+                    let mode = format!("{:04o}", stat.mode);
+                    let (uid, gid) = (stat.uid.to_string(), stat.gid.to_string());
+                    let back = ["install", "-d", "-m", &mode, "-o", &uid, "-g", &gid, "--", path];
+                    let back = back.into_iter().map(str::to_owned).collect();
+                    steps.run(&[id], Command::new(["rmdir", "--", path]), Undo::Run(back));
+                }
                 (Presence::Absent, _) => steps.remove(id, path, true),
                 (Presence::Present, FileState::Present(stat)) if stat.kind == FileKind::Directory => {
                     for entry in below::unmanaged(want, seen) {

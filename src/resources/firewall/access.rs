@@ -63,6 +63,7 @@ mod tests {
             become_user: None,
             places: Places::default(),
             managed_below: vec![],
+            departed: None,
         };
         let connection = SshConnection {
             client_address: "198.18.0.1".into(),

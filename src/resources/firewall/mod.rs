@@ -9,10 +9,10 @@ mod rules;
 
 use super::difference::{Action, Ahead, Difference, Shown};
 use super::value::{Presence, Scalar};
-use super::{Due, Edges, Impossible, ResourceType, Together, Want};
+use super::{Due, Edges, Impossible, Orphaned, ResourceType, Together, Want};
 use crate::facts::{Facts, InitSystem};
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
-use crate::shell::body::Body;
+use crate::shell::body::{Body, Digest};
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript, Query};
 use crate::shell::steps::{Attributes, Command, Steps, Undo};
 use rules::Verdict;
@@ -249,6 +249,11 @@ struct Table {
     wanted: bool,
 }
 
+/// What tells one resource's rules from any others.
+fn mark(lines: &[String]) -> String {
+    Digest::of(lines.join("\n").as_bytes()).as_str().to_owned()
+}
+
 fn shown(lines: &[String]) -> Shown {
     if lines.is_empty() { Shown::Absent } else { Shown::Value(lines.join("; ")) }
 }
@@ -258,6 +263,7 @@ impl ResourceType for Firewall {
     const ABOUT: &'static str = "Rules of the firewall: a host's together are one nftables table, replaced at once.";
     const EXAMPLE: &'static str = "- firewall: base\n  policy: { input: drop }\n  allow:\n    - { port: 22/tcp, from: [10.0.0.0/8, \"2001:db8::/32\"] }\n    - { protocol: icmp }\n- firewall: web\n  allow: { port: \"80,443/tcp\" }\n";
     const TOGETHER: Together = Together::All;
+    const ORPHANED: Orphaned = Orphaned::Removed("state: absent");
 
     type Params = Params;
     type Observed = Observed;
@@ -281,6 +287,18 @@ impl ResourceType for Firewall {
             let label = "it neither allows nor denies anything, and sets no policy";
             out.push(Diagnostic::error("empty rules", Some(want.places.title), label));
         }
+    }
+
+    fn is_present(&self, want: &Want<Params>) -> bool {
+        want.params.state == Presence::Present
+    }
+
+    fn mark(&self, want: &Want<Params>) -> Option<String> {
+        Some(mark(&rules::lines_of(want)))
+    }
+
+    fn mark_seen(&self, _: &Want<Params>, seen: &Observed) -> Option<String> {
+        Some(mark(&seen.kept))
     }
 
     fn relate(&self, want: &Want<Params>, edges: &mut Edges) {

@@ -92,6 +92,11 @@ impl Provider for Apt {
         argv
     }
 
+    fn remove_alone(&self, items: &[Item<'_>]) -> Vec<String> {
+        let names = items.iter().map(|i| i.name.to_owned());
+        ["dpkg", "--remove", "--"].map(str::to_owned).into_iter().chain(names).collect()
+    }
+
     fn note(&self) -> Option<(Vec<String>, Vec<String>)> {
         let list = ["dpkg-query", "-W", "-f", "${db:Status-Status} ${binary:Package} ${Version}\\n"];
         let back = ["sh", "-c", BACK, "sh"].map(str::to_owned).into_iter();

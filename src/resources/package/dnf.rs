@@ -62,6 +62,11 @@ impl Provider for Dnf {
         argv.extend(items.iter().map(|i| i.name.to_owned()));
         argv
     }
+
+    fn remove_alone(&self, items: &[Item<'_>]) -> Vec<String> {
+        let names = items.iter().map(|i| i.name.to_owned());
+        ["rpm", "-e", "--"].map(str::to_owned).into_iter().chain(names).collect()
+    }
 }
 
 #[cfg(test)]

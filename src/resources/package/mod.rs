@@ -6,7 +6,7 @@ mod dnf;
 
 use super::difference::{Action, Ahead, Difference, Shown};
 use super::value::Scalar;
-use super::{Due, Impossible, ResourceType, Together, Want};
+use super::{Due, Impossible, Orphaned, ResourceType, Together, Want};
 use crate::catalog::id::ResourceId;
 use crate::facts::{Facts, PackageManager};
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
@@ -78,6 +78,10 @@ pub(super) trait Provider: Sync {
     fn refresh(&self) -> Vec<String>;
     fn install(&self, items: &[Item<'_>]) -> Vec<String>;
     fn remove(&self, items: &[Item<'_>]) -> Vec<String>;
+    /// As [`Self::remove`], and it fails where a package that is not named would go along.
+    fn remove_alone(&self, items: &[Item<'_>]) -> Vec<String> {
+        self.remove(items)
+    }
     /// What is noted of all packages before a transaction, and what brings them back to what was noted: a transaction
     /// brings more than was named. `None` where removing what was named takes the rest with it.
     fn note(&self) -> Option<(Vec<String>, Vec<String>)> {
@@ -118,6 +122,7 @@ impl ResourceType for Package {
     const EXAMPLE: &'static str =
         "- package: nginx\n- package: jq\n  version: 1.6-2.1\n- package: telnet\n  state: absent\n";
     const TOGETHER: Together = Together::Ready;
+    const ORPHANED: Orphaned = Orphaned::Removed("state: absent");
 
     type Params = Params;
     type Observed = Observed;
@@ -154,6 +159,10 @@ impl ResourceType for Package {
             }
             _ => {}
         }
+    }
+
+    fn is_present(&self, want: &Want<Params>) -> bool {
+        want.params.state != State::Absent
     }
 
     fn probe(&self, wants: &[&Want<Params>], facts: &Facts, probe: &mut ProbeScript) {
@@ -250,7 +259,9 @@ impl ResourceType for Package {
                 true => Undo::Irreversible("configuration files are purged with the package".into()),
                 false => Undo::Run(provider.install(&back)),
             };
-            transaction(&ids(&gone), provider.remove(&items), undo);
+            let alone = gone.iter().any(|d| d.want.departed.is_some());
+            let argv = if alone { provider.remove_alone(&items) } else { provider.remove(&items) };
+            transaction(&ids(&gone), argv, undo);
         }
         if !wanted.is_empty() {
             let unknown = |d: &&Due<'_, Self>| {

@@ -4,7 +4,7 @@ mod openrc;
 mod systemd;
 
 use super::difference::{Action, Ahead, Difference, Shown};
-use super::{Due, Edges, Impossible, ResourceType, Want};
+use super::{Due, Edges, Impossible, Orphaned, ResourceType, Want};
 use crate::facts::{Facts, InitSystem};
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript};
@@ -115,6 +115,8 @@ impl ResourceType for Service {
     const ABOUT: &'static str = "A service: whether it runs, and whether it starts at boot.";
     const EXAMPLE: &'static str = "- service: nginx\n  state: running\n  enabled: true\n  on_refresh: reload\n";
     const REFRESHES: bool = true;
+    const ORPHANED: Orphaned =
+        Orphaned::Ended("state: stopped\nenabled: false", "a service was not made, but set; it stays as it is");
 
     type Params = Params;
     type Observed = Observed;
@@ -145,6 +147,19 @@ impl ResourceType for Service {
         match want.title().strip_suffix(".service") {
             Some(bare) => Cow::Borrowed(bare),
             None => Cow::Borrowed(want.title()),
+        }
+    }
+
+    fn stands_on(&self, title: &str, kind: &str, key: &str) -> bool {
+        let name = title.strip_suffix(".service").unwrap_or(title);
+        let unit = if name.contains('.') { name.to_owned() } else { format!("{name}.service") };
+        match kind {
+            "file" | "symlink" => {
+                let units = UNIT_FOLDERS.iter().any(|f| key.strip_prefix(f) == Some(unit.as_str()));
+                units || key.strip_prefix("/etc/init.d/") == Some(name)
+            }
+            "package" => key == name,
+            _ => false,
         }
     }
 

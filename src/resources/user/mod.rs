@@ -6,7 +6,7 @@ pub(super) mod programs;
 use super::difference::{Action, Ahead, Difference, Shown};
 use super::group::is_name;
 use super::value::{Presence, Scalar};
-use super::{Due, Edges, Impossible, ResourceType, Want};
+use super::{Due, Edges, Impossible, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::language::secret::Secret;
@@ -122,6 +122,7 @@ impl ResourceType for User {
     const EXAMPLE: &'static str = "- user: anna\n  groups: [sudo]\n  shell: /bin/bash\n  authorized_keys:\n    - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ anna@example.net\n";
 
     const SECRETS: &'static [&'static str] = &["password"];
+    const ORPHANED: Orphaned = Orphaned::Removed("state: absent");
 
     type Params = Params;
     type Observed = Observed;
@@ -155,6 +156,21 @@ impl ResourceType for User {
             if key.contains('\n') || !key.split_whitespace().any(|w| w.starts_with("AAAA")) {
                 wrong("authorized_keys", "one public key a line is wanted here, as it stands in a .pub file".into());
             }
+        }
+    }
+
+    fn is_present(&self, want: &Want<Params>) -> bool {
+        want.params.state == Presence::Present
+    }
+
+    fn mark(&self, want: &Want<Params>) -> Option<String> {
+        want.params.uid.map(|uid| uid.to_string())
+    }
+
+    fn mark_seen(&self, _: &Want<Params>, seen: &Observed) -> Option<String> {
+        match &seen.seen {
+            Seen::Present(account) => Some(account.uid.to_string()),
+            Seen::Absent => None,
         }
     }
 
@@ -268,9 +284,16 @@ impl ResourceType for User {
             let fresh = Account::of_new(name, p);
             let account = match (&seen.seen, p.state) {
                 (Seen::Present(account), Presence::Absent) => {
-                    let why = "its password and its place in groups are gone with the account";
-                    let argv = programs::delete(name, p.remove_home, seen.programs);
-                    steps.run(&[id], Command::new(argv), Undo::Irreversible(why.into()));
+                    let command = Command::new(programs::delete(name, p.remove_home, seen.programs));
+                    match programs::note(name, p.remove_home, seen.programs) {
+                        Some((before, back)) => {
+                            steps.run(&[id], Command { before: Some(before), ..command }, Undo::RunOn(back));
+                        }
+                        None => {
+                            let why = "its password and its place in groups are gone with the account";
+                            steps.run(&[id], command, Undo::Irreversible(why.into()));
+                        }
+                    }
                     let _ = account;
                     continue;
                 }

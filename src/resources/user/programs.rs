@@ -220,6 +220,48 @@ pub(super) fn delete(name: &str, with_home: bool, programs: Programs) -> Vec<Str
     }
 }
 
+/// `sh -c NOTE NAME`: an account's lines, and its further groups.
+const NOTE: &str = r#"
+for f in passwd shadow; do
+  while IFS= read -r l || [ -n "$l" ]; do case $l in "$0":*) printf '%s:%s\n' "$f" "$l" ;; esac; done <"/etc/$f"
+done
+printf 'groups:'
+while IFS=: read -r g _ _ m; do case ,$m, in *,"$0",*) printf '%s,' "$g" ;; esac; done </etc/group
+echo
+"#;
+
+/// `sh -c BACK NAME`: makes the account that was noted anew; where none was, that there is goes.
+const BACK: &str = r#"
+p= h= g=
+while IFS= read -r l; do
+  case $l in
+    passwd:*) p=${l#passwd:} ;;
+    shadow:*) h=${l#"shadow:$0:"}; h=${h%%:*} ;;
+    groups:*) g=${l#groups:}; g=${g%,} ;;
+  esac
+done
+if [ -z "$p" ]; then
+  if id -u "$0" >/dev/null 2>&1; then exec userdel "$0"; fi
+  exit 0
+fi
+set -f
+IFS=:
+set -- $p
+unset IFS
+if ! id -u "$0" >/dev/null 2>&1; then
+  if ! grep -q "^[^:]*:[^:]*:$4:" /etc/group; then groupadd -g "$4" "$0" || exit; fi
+  useradd -M -u "$3" -g "$4" -c "$5" -d "$6" ${7:+-s "$7"} "$0" || exit
+fi
+if [ -n "$h" ]; then printf '%s:%s\n' "$0" "$h" | chpasswd -e || exit; fi
+if [ -n "$g" ]; then usermod -a -G "$g" "$0"; fi
+"#;
+
+/// What is noted before an account is removed, and what makes it anew of that. `None` where that cannot be done.
+pub(super) fn note(name: &str, with_home: bool, programs: Programs) -> Option<(Vec<String>, Vec<String>)> {
+    let shadow = programs == Programs::Shadow && !with_home;
+    shadow.then(|| (owned(&["sh", "-c", NOTE, name]), owned(&["sh", "-c", BACK, name])))
+}
+
 /// Programs and their undos for what differs.
 pub(super) fn change(
     name: &str,

@@ -28,6 +28,18 @@ gate() {
   : >"$o"
   new=
 }
+# What has left the manifest is removed only where all before it went well: so many changes, and those that are held.
+hold() {
+  i=0
+  while [ $i -lt "$1" ]; do
+    eval "v=\${x$i-}"
+    if [ -n "$v" ]; then
+      for n in $2; do eval "x$n=\${x$n:-$i}"; done
+      return
+    fi
+    i=$((i + 1))
+  done
+}
 leave() {
   for i in $2; do eval "x$i=\${x$i:-$3}"; done
   printf 'left %s %s\n' "$1" "$3" >>"$r/journal"
@@ -155,6 +167,56 @@ survey() {
     if [ -z "$got" ]; then got=$(look "$g" | sha256sum); got=${got%% *}; eval "g$g=\$got"; fi
     if [ "$got" != "$sum" ]; then eval "m$n=1"; echo "$n"; fi
   done 2>/dev/null <"$r/seen"
+}
+
+# The ledger. `notes` has a line each: when it counts (a change's number; `-` or `+`, at the end), the name of a line of
+# the ledger, and what that says from then on. What it said before goes to `before`, for who takes the run back. A ledger
+# of another format is another's to write. A number without a hyphen is a change that went well, or was not due.
+ledger() {
+  l=$s/ledger
+  if [ ! -s "$r/notes" ]; then return 0; fi
+  if [ -e "$l" ]; then
+    read -r v <"$l" || return
+    if [ "$v" != 'trueup ledger 1' ]; then refuse "$l begins with \"$v\", which this trueup does not write"; return; fi
+  fi
+  while read -r n k e; do
+    case $n in
+      - | +) v= ;;
+      *[!0-9]*) continue ;;
+      *) eval "v=\${x$n-}" ;;
+    esac
+    if [ -n "$v" ]; then continue; fi
+    printf '%s\n' "$k" >&3
+    if [ -n "$e" ]; then printf '%s %s\n' "$k" "$e"; fi
+  done <"$r/notes" 3>"$r/names" >"$r/due" || return
+  if [ ! -s "$r/names" ]; then return 0; fi
+  if [ ! -e "$l" ]; then : >"$r/before"; else
+    grep -F -f "$r/names" "$l" >"$r/before"
+    if [ $? -gt 1 ]; then return 1; fi
+  fi
+  {
+    echo 'trueup ledger 1' &&
+      if [ -e "$l" ]; then tail -n +2 "$l" | { grep -v -F -f "$r/names"; [ $? -le 1 ]; }; fi && cat "$r/due"
+  } >"$l.new" || { rm -f "$l.new"; return 1; }
+  sync -- "$l.new" 2>/dev/null
+  mv -fT -- "$l.new" "$l" && rm -f "$r/names" "$r/due"
+}
+# Notes that bring the ledger back to what it was before a run: `OLD:NEW` says which change of that is which of this.
+note_back() {
+  of=$s/runs/$1
+  for n in $2; do eval "y${n%:*}=${n#*:}"; done
+  while read -r k e; do
+    case $k in *[!0-9a-z_]*) continue ;; esac
+    eval "w$k=\$e"
+  done <"$of/before" || return
+  while read -r n k e; do
+    case $n$k in *[!-0-9a-z_]*) continue ;; esac
+    case $n in
+      -) v=- ;;
+      *) eval "v=\${y$n-}" ;;
+    esac
+    if [ -n "$v" ]; then eval "e=\${w$k-}"; printf '%s %s %s\n' "$v" "$k" "$e"; fi
+  done <"$of/notes" >"$r/notes"
 }
 
 # A change that may cut the operator off is taken back by the host itself, unless it is confirmed in time.

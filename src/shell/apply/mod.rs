@@ -39,6 +39,9 @@ pub const LOCKED: u8 = 252;
 /// The status of the start frame where the state directory cannot be made; the body says why. Nothing was run.
 pub const NO_STATE: u8 = 251;
 
+/// The slot of the frame that says whether the ledger was written: its status is 0, or the body says why not.
+pub const LEDGER: u32 = u32::MAX - 3;
+
 /// Contents larger than this do not travel in the script; see [`ApplyPlan::ahead`]. In bytes.
 pub const INLINE: u64 = 256 * 1024;
 
@@ -53,6 +56,8 @@ pub struct ApplyPlan {
     /// The slot of the start frame: status 0, [`LOCKED`] or [`NO_STATE`].
     pub start_slot: u32,
     pub changes: Vec<ApplyChange>,
+    /// Changes that are made only where all before the first of them went well.
+    pub last: Vec<usize>,
     /// In the order they run.
     pub steps: Vec<ApplyStep>,
     /// For a program that has no deadline of its own.
@@ -68,6 +73,19 @@ pub struct ApplyPlan {
     pub survey: Option<RunName>,
     /// Where some steps may cut the operator off.
     pub guard: Option<Guard>,
+    /// What the host's ledger is told at the end.
+    pub ledger: LedgerNotes,
+}
+
+/// What a host's ledger is told at the end of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LedgerNotes {
+    #[default]
+    Nothing,
+    /// As [`crate::ledger::lines`] writes them.
+    Lines(Vec<u8>),
+    /// What an earlier run told it is taken back: its changes, each with the number it has in this run.
+    Back { run: RunName, changes: Vec<(usize, usize)> },
 }
 
 impl ApplyPlan {
@@ -78,6 +96,7 @@ impl ApplyPlan {
             owner: owner.into(),
             start_slot,
             changes: vec![],
+            last: vec![],
             steps: vec![],
             step_deadline,
             state_dir: StateDir::Usual,
@@ -86,6 +105,7 @@ impl ApplyPlan {
             looks: vec![],
             survey: None,
             guard: None,
+            ledger: LedgerNotes::Nothing,
         }
     }
 }
@@ -167,6 +187,14 @@ impl ApplyPlan {
         bodies.filter(|b| !inline(b) && seen.insert(&b.digest)).collect()
     }
 
+    /// Of those that come last, those that no step serves together with another: one ruleset is made as one.
+    fn held(&self) -> BTreeSet<usize> {
+        let last: BTreeSet<usize> = self.last.iter().copied().collect();
+        let mixed = |s: &&ApplyStep| s.serves.iter().any(|n| !last.contains(n));
+        let shared: BTreeSet<usize> = self.steps.iter().filter(mixed).flat_map(|s| s.serves.iter().copied()).collect();
+        last.difference(&shared).copied().collect()
+    }
+
     /// The changes with steps of their own that `serves` come after: one without is applied as soon as those it
     /// needs are.
     fn needs(&self, serves: &[usize], with_steps: &BTreeSet<usize>) -> BTreeSet<usize> {
@@ -241,18 +269,48 @@ fn body_of(out: &mut String, plan: &ApplyPlan, verify: &ProbeScript, first_verif
     }
     let _ = writeln!(out, "e {start} 0");
     let with_steps = plan.steps.iter().flat_map(|s| s.serves.iter().copied()).collect();
+    let held = plan.held();
+    let mut holds = false;
     for step in &plan.steps {
+        if let (Some(first), false) = (held.first(), holds || !step.serves.iter().all(|n| held.contains(n))) {
+            holds = true;
+            let list: Vec<_> = held.iter().map(ToString::to_string).collect();
+            let _ = writeln!(out, "hold {first} '{}'", list.join(" "));
+        }
         one(out, plan, step, &with_steps);
     }
     for (group, (changes, _)) in plan.looks.iter().enumerate() {
         let changes: Vec<_> = changes.iter().map(ToString::to_string).collect();
         let _ = writeln!(out, "note {group} '{}'", changes.join(" "));
     }
+    match &plan.ledger {
+        LedgerNotes::Nothing => {}
+        LedgerNotes::Lines(lines) if lines.is_empty() => {}
+        LedgerNotes::Lines(lines) => {
+            let _ = writeln!(
+                out,
+                "b {LEDGER}\n{{ {{ {}; }} >\"$r/notes\" && ledger; }} 2>&1\ne {LEDGER} $?",
+                step::prints(lines)
+            );
+        }
+        LedgerNotes::Back { run, changes } => {
+            let changes: Vec<_> = changes.iter().map(|(old, new)| format!("{old}:{new}")).collect();
+            let _ = writeln!(
+                out,
+                "if [ -e \"$s/runs/{run}/before\" ]; then\nb {LEDGER}\n{{ note_back {run} '{}' && ledger; }} 2>&1\ne {LEDGER} $?\nfi",
+                changes.join(" ")
+            );
+        }
+    }
     for digest in plan.ahead().iter().map(|b| b.digest.as_str()) {
         let _ = writeln!(out, "rm -f \"$s/incoming/{digest}\"");
     }
     out.push_str(&verify.frames(first_verify_slot));
-    out.push_str("printf 'end\\n' >>\"$r/journal\"\n");
+    // What was nothing but a note leaves no run behind that anybody could ask for.
+    out.push_str(match plan.record.is_empty() && plan.steps.is_empty() {
+        true => "rm -rf \"$r\"\n",
+        false => "printf 'end\\n' >>\"$r/journal\"\n",
+    });
 }
 
 /// A function for each group, without the frames: what it prints does not differ between runs.

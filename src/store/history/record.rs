@@ -13,6 +13,7 @@ use std::fs;
 pub enum Purpose {
     Apply,
     Rollback,
+    Forget,
 }
 
 impl Purpose {
@@ -20,6 +21,7 @@ impl Purpose {
         match self {
             Self::Apply => "apply",
             Self::Rollback => "rollback",
+            Self::Forget => "forget",
         }
     }
 }

@@ -1,5 +1,6 @@
 mod files;
 mod flow;
+mod ledger;
 
 use super::*;
 use crate::shell::frame::{Frame, FrameParser};

@@ -1,0 +1,89 @@
+//! Resources that the manifest no longer has and that are to be removed: they join the catalog, to be absent.
+
+use super::compile::{Compiler, Pending};
+use super::graph::{Edge, EdgeKind, Graph};
+use super::id::ResourceId;
+use super::link::References;
+use crate::facts::Facts;
+use crate::language::diagnostic::Diagnostics;
+use crate::language::node::{Node, Yaml};
+use crate::language::span::{FileId, Span};
+use crate::language::yaml;
+use crate::resources::batch::{Declared, Type};
+use crate::resources::{Departed, Places, TYPES};
+
+/// One of them. No other resource of the catalog has its type and key.
+#[derive(Clone)]
+pub struct Removal {
+    pub ty: &'static dyn Type,
+    pub title: String,
+    /// As a manifest has them.
+    pub params: &'static str,
+    pub departed: Departed,
+    /// Numbers of those in the same list that it is removed before; each is greater than its own.
+    pub before: Vec<usize>,
+}
+
+impl Removal {
+    /// Whether its type takes it. What a host's ledger says may be anything.
+    ///
+    /// # Errors
+    /// Why not, in a few words.
+    pub fn check(&self, facts: &Facts) -> Result<(), String> {
+        let mut found = Diagnostics::default();
+        if self.title.is_empty() || self.title.contains('\0') {
+            return Err("it has no title that could be one".into());
+        }
+        self.ty.batch(&[self.declared()], facts, &mut found);
+        match found.iter().next() {
+            Some(d) => Err(d.label.clone()),
+            None => Ok(()),
+        }
+    }
+
+    fn declared(&self) -> Declared {
+        let params = yaml::parse_one(self.params, FileId::default()).ok().flatten();
+        Declared {
+            title: self.title.clone(),
+            params: params.unwrap_or(Node::new(Span::default(), Yaml::Map(vec![]))),
+            body: None,
+            sensitive: false,
+            become_user: None,
+            places: Places::default(),
+            managed_below: vec![],
+            departed: Some(self.departed.clone()),
+        }
+    }
+}
+
+impl Compiler<'_> {
+    /// Adds them after all that was declared.
+    pub(super) fn depart(&mut self, removals: &[Removal]) {
+        for removal in removals {
+            let Some(ty) = TYPES.iter().position(|t| t.name() == removal.ty.name()) else { continue };
+            let Some(list) = self.declared.get_mut(ty) else { continue };
+            self.pending.push(Pending {
+                id: ResourceId::new(removal.ty.name(), removal.title.clone()),
+                ty,
+                index: list.len(),
+                span: Span::default(),
+                name: None,
+                tags: vec![],
+                controls: vec![],
+                references: References::default(),
+                departed: true,
+            });
+            list.push(removal.declared());
+        }
+    }
+}
+
+/// Each before what it came after; what a type implies is for what is to be there. `first`: the number of the first.
+pub(super) fn edges(graph: &mut Graph, removals: &[Removal], first: usize) {
+    for (n, removal) in removals.iter().enumerate() {
+        for then in &removal.before {
+            let edge = Edge { kind: EdgeKind::Require, span: Span::default() };
+            graph.add(first + n, first + then, edge);
+        }
+    }
+}

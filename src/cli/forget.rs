@@ -1,0 +1,87 @@
+use super::fleet::{self, ConnectionArgs, HostArgs, ProjectArgs};
+use super::record::{RecordArgs, Recorder};
+use super::{CliError, Output};
+use crate::catalog::compile::Selection;
+use crate::engine::outcome::{HostReport, HostStatus, exit_code};
+use crate::ledger::Entry;
+use crate::report::{json, text};
+use crate::store::history::record::Purpose;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Resources as a plan lists them: 'file[/etc/x]'.
+    #[arg(required = true, value_name = "RESOURCE")]
+    resources: Vec<String>,
+    /// The manifest whose they were: each has entries of its own.
+    #[arg(short, long, default_value = "site.yml", value_name = "FILE")]
+    manifest: PathBuf,
+    #[command(flatten)]
+    hosts: HostArgs,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    /// One JSON document; `trueup schema plan` describes it.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    record: RecordArgs,
+}
+
+pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
+    let project = ProjectArgs { manifest: args.manifest.clone(), hosts: args.hosts.clone() };
+    let loaded = fleet::load_project(&project, output)?;
+    let prepared = fleet::prepare(loaded, &args.connection, Selection::default(), &args.manifest, output)?;
+    let run = prepared.because(args.record.reason.clone()).into_run()?;
+    let mut recorder = Recorder::new(&args.record, Purpose::Forget, &run, &args.hosts, Some(&args.manifest), output)?;
+    let asked: BTreeSet<&str> = args.resources.iter().map(String::as_str).collect();
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    let (mut which, mut unasked) = (vec![], vec![]);
+    for host in run.entries()? {
+        let found = match host.entries {
+            Ok(entries) => entries.into_iter().filter(|e| asked.contains(e.id().as_str())).collect(),
+            Err(status) => {
+                unasked.push((which.len(), status));
+                vec![]
+            }
+        };
+        known.extend(found.iter().map(Entry::id));
+        which.push(found);
+    }
+    let unknown: Vec<&str> = asked.into_iter().filter(|id| !known.contains(*id)).collect();
+    if !unknown.is_empty() && unasked.is_empty() {
+        return Err(CliError::Other(format!(
+            "no host's ledger has {} from {}, so nothing was forgotten; `trueup plan` lists what left the manifest",
+            unknown.join(", "),
+            run.apply.project
+        )));
+    }
+    recorder.begin()?;
+    let mut reports = run.forget(which)?;
+    for (n, status) in unasked {
+        if let Some(report) = reports.get_mut(n) {
+            report.status = status;
+        }
+    }
+    let code = exit_code(&reports);
+    if args.json {
+        let document = json::document("trueup/forget", &reports, None).map_err(|e| CliError::Other(e.to_string()))?;
+        super::print(&format!("{document}\n"))?;
+    } else {
+        super::print(&told(&reports, output))?;
+    }
+    recorder.end(&reports, code)
+}
+
+/// What was released, and then what stood in the way.
+fn told(reports: &[HostReport], output: &Output) -> String {
+    let options = text::Options { style: output.style(), diff: false, quiet: output.quiet };
+    let wrong: Vec<HostReport> =
+        reports.iter().filter(|r| !matches!(r.status, HostStatus::Applied | HostStatus::InLine)).cloned().collect();
+    let changed: Vec<HostReport> = reports.iter().filter(|r| r.status == HostStatus::Applied).cloned().collect();
+    let mut out = text::changes_of(&changed, &options);
+    if !wrong.is_empty() {
+        out.push_str(&text::outcome(&wrong, &options));
+    }
+    out
+}

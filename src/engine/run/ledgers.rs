@@ -1,0 +1,92 @@
+//! What hosts say that trueup has made there, and taking entries out of that.
+
+use super::{Run, RunError, nonce, unreachable};
+use crate::engine::carry_out;
+use crate::engine::outcome::{ChangeResult, ChangeStatus, HostReport, HostStatus};
+use crate::ledger::{Entry, Ledger};
+use crate::plan::orphans;
+use crate::shell::apply;
+use crate::shell::probe::{ProbeScript, Query};
+use std::sync::Arc;
+
+/// This project's entries on one host.
+pub struct HostEntries {
+    pub host: String,
+    pub entries: Result<Vec<Entry>, HostStatus>,
+}
+
+impl Run {
+    /// Asks every host. Writes nothing there.
+    ///
+    /// # Errors
+    /// Where nothing could be started, or it was interrupted twice; what happens on hosts is in the results.
+    pub fn entries(self: &Arc<Self>) -> Result<Vec<HostEntries>, RunError> {
+        let results = self.ask_each(|run: Arc<Self>, n| async move { run.entries_on(n).await })?;
+        let entries = self.jobs.iter().zip(results);
+        Ok(entries.map(|(job, entries)| HostEntries { host: job.host.clone(), entries }).collect())
+    }
+
+    async fn entries_on(&self, n: usize) -> Result<Vec<Entry>, HostStatus> {
+        let mut probe = ProbeScript::default();
+        probe.ask(Query::Ledger, [""; 0]);
+        let asked = async {
+            let mut connection = self.connect.connect(n).await?;
+            let nonce = nonce()?;
+            let text = probe.into_text(&nonce);
+            self.ask(connection.as_mut(), (nonce, text), &mut self.report(n, HostStatus::InLine)).await
+        };
+        let frames = asked.await.map_err(|e| unreachable(&e))?;
+        let body = frames.first().map(|f| f.body.as_slice()).unwrap_or_default();
+        let unread = |why: String| HostStatus::Unreachable { reason: why, help: None };
+        let ledger = Ledger::parse(body).map_err(|e| unread(e.to_string()))?;
+        Ok(ledger.of(&self.owner(n)).cloned().collect())
+    }
+
+    /// Takes entries out of the ledgers, for each host those of the same place. What they speak of is not touched.
+    ///
+    /// # Errors
+    /// As [`Self::entries`].
+    pub fn forget(self: &Arc<Self>, which: Vec<Vec<Entry>>) -> Result<Vec<HostReport>, RunError> {
+        let which = Arc::new(which);
+        let task = move |run: Arc<Self>, n: usize| {
+            let entries = which.get(n).cloned().unwrap_or_default();
+            async move { Ok(run.forget_on(n, &entries).await) }
+        };
+        let results = self.ask_each(task)?;
+        let report = |(n, result): (usize, Result<HostReport, HostStatus>)| {
+            result.unwrap_or_else(|status| self.report(n, status))
+        };
+        Ok(results.into_iter().enumerate().map(report).collect())
+    }
+
+    async fn forget_on(&self, n: usize, entries: &[Entry]) -> HostReport {
+        let mut report = self.report(n, HostStatus::InLine);
+        if entries.is_empty() {
+            return report;
+        }
+        let plan = orphans::forgotten(&report.host, entries);
+        let script = carry_out::forget(&plan, &self.owner(n), entries, &self.apply);
+        let asked = async {
+            let mut connection = self.connect.connect(n).await?;
+            let nonce = nonce()?;
+            let verify = carry_out::first_verify_slot(&script);
+            let text = apply::script(&script, &ProbeScript::default(), verify, &nonce);
+            self.ask(connection.as_mut(), (nonce, text), &mut report).await
+        };
+        let asked = asked.await;
+        report.status = match asked {
+            Err(error) => unreachable(&error),
+            Ok(frames) => match (carry_out::refused(&frames), carry_out::ledger_failed(&frames)) {
+                (Some(status), _) => status,
+                (None, Some(reason)) => HostStatus::Unreachable { reason, help: None },
+                (None, None) => HostStatus::Applied,
+            },
+        };
+        if report.status == HostStatus::Applied {
+            let done = |id| ChangeResult { id, status: ChangeStatus::Applied };
+            report.results = plan.changes.iter().map(|c| done(c.id.clone())).collect();
+        }
+        report.plan = Some(plan);
+        report
+    }
+}
