@@ -79,6 +79,8 @@ fn a_late_host_holds_up_no_other() {
             lock_wait: Duration::ZERO,
             confirm_within: Duration::ZERO,
             step_deadline: Duration::ZERO,
+
+            rollback_on_failure: false,
         },
         prune: None,
         remembered: None,

@@ -24,6 +24,10 @@ pub struct Args {
     rollout: RolloutArgs,
     #[command(flatten)]
     prune: PruneArgs,
+    /// Take back what was done to a host where the run fails on it, or leaves it unhealthy. What cannot be taken back
+    /// is marked in the plan.
+    #[arg(long)]
+    rollback_on_failure: bool,
     /// Apply without asking. Where standard input is no terminal, nobody is asked either.
     #[arg(short, long)]
     yes: bool,
@@ -35,8 +39,11 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     args.rollout.retry(&mut loaded, &args.fleet.project, output)?;
     let (order, pause) = args.rollout.of(&loaded)?;
     let run = fleet::prepare_fleet(loaded, &args.fleet, output)?.pruning(&args.prune);
-    let run =
-        run.because(args.record.reason.clone()).in_order(order, pause, args.rollout.host_deadline()).into_run()?;
+    let run = run
+        .because(args.record.reason.clone())
+        .rolling_back(args.rollback_on_failure)
+        .in_order(order, pause, args.rollout.host_deadline())
+        .into_run()?;
     let load = started.elapsed();
     let mut recorder = Recorder::new(
         &args.record,

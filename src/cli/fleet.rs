@@ -384,6 +384,12 @@ impl Prepared {
         self
     }
 
+    /// What a failed host's changes come to.
+    pub fn rolling_back(mut self, on_failure: bool) -> Self {
+        self.run.apply.rollback_on_failure = on_failure;
+        self
+    }
+
     pub fn in_order(mut self, order: Order, pause: Option<Duration>, host_deadline: Option<Duration>) -> Self {
         (self.run.order, self.run.pause, self.run.host_deadline) = (order, pause, host_deadline);
         if let Some(deadline) = host_deadline {
@@ -490,6 +496,7 @@ pub fn prepare(
                 lock_wait: Duration::from_secs(args.lock_timeout),
                 confirm_within: Duration::from_secs(args.confirm_timeout.max(5)),
                 step_deadline: Duration::from_secs(args.step_timeout.max(1)),
+                rollback_on_failure: false,
             },
             remembered: cache_dir().map(|dir| RememberedFacts::new(dir.join("facts"))),
         },

@@ -21,6 +21,9 @@ pub struct HostReport {
     /// One for each change of the plan, in its order; empty where nothing was applied.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub results: Vec<ChangeResult>,
+    /// Of an apply that was to go back where it fails, and has failed here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back: Option<RolledBack>,
     /// Scripts sent and answered after the handshake.
     pub round_trips: u32,
     /// Bytes of those scripts, and of contents before they are compressed.
@@ -33,7 +36,8 @@ impl HostReport {
     /// Of a host that nothing was done on yet.
     pub fn new(host: String, status: HostStatus) -> Self {
         let timings = Timings::default();
-        Self { host, status, plan: None, wave: None, results: vec![], round_trips: 0, bytes_sent: 0, timings }
+        let (plan, wave, results, rolled_back) = (None, None, vec![], None);
+        Self { host, status, plan, wave, results, rolled_back, round_trips: 0, bytes_sent: 0, timings }
     }
 }
 
@@ -98,6 +102,21 @@ impl HostStatus {
             | Self::Locked { .. } => true,
         }
     }
+}
+
+/// What came of taking back what a run had done to a host before it failed there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RolledBack {
+    /// The run that has taken it back, which can be taken back in turn.
+    pub run: String,
+    /// One for each change that was taken back, or should have been.
+    pub results: Vec<ChangeResult>,
+    /// What stays, for there is no way back from it: what, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stays: Vec<(String, String)>,
+    /// Why nothing was taken back, or it is not known whether it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -42,6 +42,11 @@ pub fn resolve(which: &Which, all: &BTreeSet<String>) -> Result<String, NoSuchRu
     }
 }
 
+/// The name of the run that takes back another where that has failed. `None` where no name is left.
+pub fn on_failure(run: &RunName) -> Option<RunName> {
+    RunName::parse(&format!("{run}-undo"))
+}
+
 /// How runs are taken back by this one.
 pub fn how(options: &ApplyOptions, run: RunName, force: bool, remote: bool) -> How {
     How {

@@ -52,6 +52,7 @@ pub fn changes_of(reports: &[HostReport], options: &Options) -> String {
 pub fn outcome(reports: &[HostReport], options: &Options) -> String {
     let mut out = String::new();
     failures(&mut out, reports, options.style);
+    not_rolled_back(&mut out, reports, options.style);
     trouble(&mut out, reports, options.style);
     summary(&mut out, reports, options.style);
     out
@@ -350,8 +351,42 @@ fn failure(status: &ChangeStatus, style: Style) -> Option<(String, String)> {
     Some((head, body))
 }
 
+/// What was to be taken back of a failed run, and was not.
+fn not_rolled_back(out: &mut String, reports: &[HostReport], style: Style) {
+    for report in reports {
+        let Some(rolled) = &report.rolled_back else { continue };
+        let host = style.bold(&report.host);
+        if let Some(reason) = &rolled.reason {
+            let _ = writeln!(out, "{} {host}: {}", style.red("could not be taken back on"), clean(reason));
+        }
+        for (id, why) in &rolled.stays {
+            let _ = writeln!(out, "{} {host}: {}: {}", style.yellow("stays on"), clean(id), clean(why));
+        }
+        for result in &rolled.results {
+            if let Some((head, body)) = failure(&result.status, style) {
+                let _ = writeln!(out, "{} {host}: {} {head}", style.red("not taken back on"), result.id);
+                out.push_str(&body);
+            }
+        }
+    }
+}
+
+/// What became of a failed host's changes.
+fn rolled_back(report: &HostReport, style: Style) -> String {
+    let Some(rolled) = &report.rolled_back else { return String::new() };
+    let failed = rolled.results.iter().filter(|r| r.status.is_failure()).count();
+    if rolled.reason.is_some() || failed > 0 || !rolled.stays.is_empty() {
+        return style.red("; not all of it is taken back");
+    }
+    if rolled.results.is_empty() { "; there was nothing to take back".into() } else { style.green("; taken back") }
+}
+
 /// One line on one host.
 fn status(report: &HostReport, style: Style) -> String {
+    format!("{}{}", came_to(report, style), rolled_back(report, style))
+}
+
+fn came_to(report: &HostReport, style: Style) -> String {
     let in_line = report.plan.as_ref().map_or(0, |p| p.in_line);
     let count = |n: usize, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
     let planned = report.plan.as_ref().map_or(0, |p| p.changes.len());

@@ -106,3 +106,49 @@ fn what_somebody_else_has_touched_since_stays_with_what_it_stands_on() {
     on(&fleet, &["rollback", "2031"]).code(1);
     on(&fleet, &["rollback", "no/run"]).code(1);
 }
+
+#[test]
+fn a_host_on_which_a_run_fails_is_taken_back_by_it() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian), ("box", Kind::Busybox)]);
+    let web1 = fleet.host("web1");
+    web1.sh("echo old >/srv/config").text();
+    let resources = "
+    - directory: /srv
+    - file: /srv/config
+      content: new
+    - file: /srv/fresh
+      content: new
+    - user: deploy
+      system: true
+      when: facts.hostname == 'web1'
+    - exec: migrate
+      command: touch /srv/migrated
+      creates: /srv/migrated
+      when: facts.hostname == 'web1'
+    - exec: last
+      command: test ! -e /usr/bin/apt
+      require: file[/srv/config]
+";
+    let site = manifest(&fleet, &format!("- hosts: all\n  resources:{resources}"));
+    let before = web1.snapshot();
+    let ran = trueup(&fleet, "apply", &site, &["--yes", "--rollback-on-failure"]).code(3);
+    ran.says("failed on web1")
+        .says("stays on web1: exec[migrate]: no `undo` is given for the command\n")
+        .says("1 failed, 0 skipped; not all of it is taken back\n");
+    web1.sh("rm /srv/migrated").text();
+    assert_as_before(&before, &web1.snapshot());
+    assert_eq!(web1.sh("cat /srv/config").text(), "old");
+    assert_eq!(fleet.host("box").sh("cat /srv/config").text(), "new", "where all went well it stays");
+    assert_eq!(web1.sh("ls /var/lib/trueup/runs | wc -l").text(), "2", "taking back is a run of its own");
+
+    // A host that is not well counts as failed.
+    let unhealthy = manifest(
+        &fleet,
+        "- hosts: web1\n  health:\n    - port: 81\n      retries: 1\n      delay: 0\n  resources:\n    - file: /srv/config\n      content: newer\n",
+    );
+    let json = trueup(&fleet, "apply", &unhealthy, &["--yes", "--rollback-on-failure", "--json"]).code(3).json();
+    let host = &json["hosts"][0];
+    assert_eq!((&host["status"], &host["results"][0]["result"]), (&"unhealthy".into(), &"applied".into()));
+    assert_eq!(host["rolled_back"]["results"][0]["result"], "applied", "{host}");
+    assert_eq!(web1.sh("cat /srv/config").text(), "old");
+}

@@ -101,6 +101,8 @@ pub struct ApplyOptions {
     pub confirm_within: Duration,
     /// One step may take this long, where its type does not say otherwise.
     pub step_deadline: Duration,
+    /// Whether what was done to a host is taken back where the run fails on it.
+    pub rollback_on_failure: bool,
 }
 
 /// What a run is for.
@@ -370,7 +372,11 @@ impl Run {
             report
         };
         let done = self.in_time(work).await;
-        done.unwrap_or_else(|late| HostReport { status: apply::went_on(&late), ..planned })
+        let mut report = done.unwrap_or_else(|late| HostReport { status: apply::went_on(&late), ..planned });
+        if self.apply.rollback_on_failure && report.status.is_failure() && !report.results.is_empty() {
+            report.rolled_back = Some(self.take_back(n, events).await);
+        }
+        report
     }
 
     /// A host that hangs is given up, and counts as one that cannot be reached.

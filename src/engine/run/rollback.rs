@@ -3,14 +3,14 @@
 use super::apply::Work;
 use super::interrupt::Interrupts;
 use super::{Event, Operator, Run, RunError, nonce, not_started, unreachable};
-use crate::engine::outcome::{HostReport, HostStatus};
+use crate::engine::outcome::{self, HostReport, HostStatus};
 use crate::engine::schedule::Order;
 use crate::engine::take_back::{self, NoSuchRun};
 use crate::journal::undo::Undoing;
 use crate::journal::{self, HostRun};
 use crate::shell::frame::Frame;
 use crate::shell::history::{self, Which};
-use crate::shell::state::StateDir;
+use crate::shell::state::{RunName, StateDir};
 use crate::transport::Connection;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -110,7 +110,7 @@ impl Run {
             match result {
                 Err(why) => reports.push(self.report(n, not_started(why))),
                 Ok(Err(status)) => reports.push(self.report(n, status)),
-                Ok(Ok(asked_host)) => match self.part(n, asked_host, &name, asked.force).await {
+                Ok(Ok(asked_host)) => match self.part(n, asked_host, &name, &self.apply.run, asked.force).await {
                     Ok(Some(part)) => {
                         reports.push(part.report.clone());
                         ready.push((n, reports.len() - 1, part));
@@ -159,8 +159,49 @@ impl Run {
         Ok(RolledBack { run: name, reports, without })
     }
 
+    /// Takes back what this very run has done to a host.
+    pub(super) async fn take_back(
+        self: Arc<Self>,
+        n: usize,
+        events: &mpsc::UnboundedSender<Event>,
+    ) -> outcome::RolledBack {
+        let name = &self.apply.run;
+        let Some(by) = take_back::on_failure(name) else { return none(name, "its name is too long".into()) };
+        let ready = async {
+            let asked = self.look(n, &Which::Named(name.to_string()), events).await?;
+            self.part(n, asked, name.as_str(), &by, false).await
+        };
+        let Ready { connection, report, undoing } = match ready.await {
+            Ok(Some(ready)) => ready,
+            Ok(None) => return none(&by, "the host has kept nothing of the run".into()),
+            Err(HostStatus::Unreachable { reason, .. }) => return none(&by, reason),
+            Err(status) => return none(&by, status.as_str().to_owned()),
+        };
+        let stays = undoing.lost.clone();
+        if undoing.plan.steps.is_empty() {
+            return outcome::RolledBack { run: by.to_string(), results: vec![], stays, reason: None };
+        }
+        let Some(plan) = report.plan.clone() else { return none(&by, "there is no plan of it".into()) };
+        let (plan, script) = (Arc::new(plan), undoing.plan);
+        let work = Work { connection, plan, script, verify: None, has_gzip: false };
+        let report = self.carry_out(n, work, report, events).await;
+        let reason = match report.status {
+            HostStatus::Unreachable { reason, .. } | HostStatus::CutOff { reason } => Some(reason),
+            HostStatus::Locked { by: owner } => Some(format!("another apply holds the host: {owner}")),
+            _ => None,
+        };
+        outcome::RolledBack { run: by.to_string(), results: report.results, stays, reason }
+    }
+
     /// A host's part of the run, ready to be taken back; `None` where it was not in it.
-    async fn part(&self, n: usize, asked: Asked, name: &str, force: bool) -> Result<Option<Ready>, HostStatus> {
+    async fn part(
+        &self,
+        n: usize,
+        asked: Asked,
+        name: &str,
+        by: &RunName,
+        force: bool,
+    ) -> Result<Option<Ready>, HostStatus> {
         let Asked { mut connection, runs, mut found } = asked;
         if !runs.iter().any(|r| r == name) {
             return Ok(None);
@@ -179,7 +220,7 @@ impl Run {
             None => return Ok(None),
         };
         let job = self.jobs.get(n);
-        let how = take_back::how(&self.apply, self.apply.run.clone(), force, job.is_some_and(|j| j.remote));
+        let how = take_back::how(&self.apply, by.clone(), force, job.is_some_and(|j| j.remote));
         let host = job.map(|j| j.host.as_str()).unwrap_or_default();
         let (plan, undoing) = take_back::plan(host, &run, &how);
         let status = if undoing.plan.steps.is_empty() { HostStatus::InLine } else { HostStatus::Drift };
@@ -212,4 +253,9 @@ impl Run {
         let runs = runs.unwrap_or_default().lines().map(str::to_owned).collect();
         Ok((runs, journal::read(&frames).map_err(|e| e.to_string()).transpose()))
     }
+}
+
+/// Where nothing came of it.
+fn none(by: &RunName, reason: String) -> outcome::RolledBack {
+    outcome::RolledBack { run: by.to_string(), results: vec![], stays: vec![], reason: Some(reason) }
 }
