@@ -80,6 +80,7 @@ fn a_late_host_holds_up_no_other() {
             confirm_within: Duration::ZERO,
             step_deadline: Duration::ZERO,
 
+            keep: trueup::shell::apply::Keep { runs: 1, days: None, kib: 1024 },
             rollback_on_failure: false,
         },
         prune: None,

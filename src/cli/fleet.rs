@@ -2,13 +2,13 @@
 
 use super::connect::{Asked, Ways, ask_passphrase, way};
 use super::extra_vars::extra_vars;
+use super::findings::tell_more;
 use super::invocation::{cache_dir, owner, run_name};
 use super::prune::PruneArgs;
 use super::{CliError, Output};
-use crate::catalog::compile::{HostInput, Selection, compile};
+use crate::catalog::compile::Selection;
 use crate::engine::run::{ApplyOptions, Job, Run};
 use crate::engine::schedule::Order;
-use crate::facts::Facts;
 use crate::inventory::{self, Inventory, Pattern};
 use crate::language::diagnostic::{Diagnostics, Severity};
 use crate::language::project::{self, Project};
@@ -16,6 +16,7 @@ use crate::language::settings::{self, Settings};
 use crate::language::span::{Sources, Span};
 use crate::report::text;
 use crate::resources::TYPES;
+use crate::shell::apply::Keep;
 use crate::shell::frame::Limits;
 use crate::store::facts::RememberedFacts;
 use crate::store::utc::Utc;
@@ -146,6 +147,7 @@ pub struct Loaded {
     pub project: Arc<Project>,
     /// By what name hosts know it.
     pub identity: String,
+    pub undo: settings::Undo,
     pub inventory: Inventory,
     /// Hosts in the inventory's order, each with the numbers of its plays.
     pub hosts: Vec<(String, Vec<usize>)>,
@@ -293,34 +295,7 @@ pub fn load_project(args: &ProjectArgs, output: &Output) -> Result<Loaded, CliEr
         return Err(CliError::Other(format!("{why}: there is nothing to do")));
     }
     let identity = settings.identity(&args.manifest);
-    Ok(Loaded { project: Arc::new(project), identity, inventory, hosts })
-}
-
-/// What else is wrong with a project that could not be read whole: each host's catalog is tried with what there is.
-fn tell_more(project: &Project, inventory: &Inventory, found: &mut Diagnostics) {
-    let groups = groups_value(inventory);
-    let names: Vec<String> = match inventory.hosts() {
-        [] => vec!["localhost".into()],
-        hosts => hosts.iter().map(|h| h.name.clone()).collect(),
-    };
-    for name in names {
-        let group_names = inventory.group_names(&name);
-        let input = HostInput {
-            name: &name,
-            group_names: &group_names,
-            vars: inventory.vars_of(&name).into_iter().map(|l| l.vars).collect(),
-            groups: &groups,
-            plays: project.plays.iter().collect(),
-        };
-        let Err(more) = compile(project, &input, Facts::sample(), &Selection::default()) else { continue };
-        for mut d in more.iter().cloned() {
-            d.host = None;
-            // What could not be read is missing now, which is no mistake of its own.
-            if d.summary != "unknown resource" && d.summary != "unknown module" && d.severity == Severity::Error {
-                found.push(d);
-            }
-        }
-    }
+    Ok(Loaded { project: Arc::new(project), identity, undo: settings.undo, inventory, hosts })
 }
 
 /// Reads everything a run works from.
@@ -366,7 +341,8 @@ pub fn without_manifest(
     let project = project::empty(Sources::default(), Diagnostics::default());
     let project = project.map_err(|e| told(&e.found, &e.sources, output))?;
     let hosts = names.into_iter().map(|n| (n, vec![])).collect();
-    let loaded = Loaded { project: Arc::new(project), identity: String::new(), inventory, hosts };
+    let (identity, undo) = (String::new(), settings::Undo::default());
+    let loaded = Loaded { project: Arc::new(project), identity, undo, inventory, hosts };
     let mut prepared = prepare(loaded, connection, Selection::default(), Path::new(""), output)?;
     prepared.run.apply.reason = reason;
     prepared.into_run()
@@ -496,6 +472,11 @@ pub fn prepare(
                 lock_wait: Duration::from_secs(args.lock_timeout),
                 confirm_within: Duration::from_secs(args.confirm_timeout.max(5)),
                 step_deadline: Duration::from_secs(args.step_timeout.max(1)),
+                keep: Keep {
+                    runs: loaded.undo.keep.get(),
+                    days: loaded.undo.keep_days.map(Into::into),
+                    kib: u64::from(loaded.undo.keep_mb.get()) * 1024,
+                },
                 rollback_on_failure: false,
             },
             remembered: cache_dir().map(|dir| RememberedFacts::new(dir.join("facts"))),

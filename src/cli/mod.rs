@@ -7,6 +7,7 @@ mod diff;
 mod doc;
 mod extra_vars;
 mod facts;
+mod findings;
 mod fleet;
 mod forget;
 mod graph;

@@ -96,6 +96,7 @@ pub fn script_of(
         guard: guard_of(plan, &record, options).filter(|_| remote),
         record: record.to_bytes(),
         ledger: ledger_of(notes),
+        keep: Some(options.keep),
         ..ApplyPlan::new(options.run.clone(), options.owner.clone(), START, options.step_deadline)
     }
 }

@@ -17,6 +17,7 @@ pub const FILE: &str = "trueup.toml";
 pub struct Settings {
     pub project: ProjectName,
     pub history: History,
+    pub undo: Undo,
     /// The folder they stand in; none where there are none.
     pub root: Option<PathBuf>,
 }
@@ -41,6 +42,25 @@ pub struct History {
     pub keep_days: Option<NonZeroU32>,
 }
 
+/// `[undo]`: what hosts keep, so that runs can be taken back. Older runs are forgotten by the next apply on the host.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Undo {
+    /// Runs that a host keeps, the newest.
+    pub keep: NonZeroU32,
+    /// Days that a run is kept; without it, as long as there is room.
+    pub keep_days: Option<NonZeroU32>,
+    /// Megabytes (of 1,048,576 bytes) that all runs on a host may take, and that one copy may.
+    pub keep_mb: NonZeroU32,
+}
+
+impl Default for Undo {
+    fn default() -> Self {
+        let number = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+        Self { keep: number(20), keep_days: None, keep_mb: number(4096) }
+    }
+}
+
 /// Reads the settings beside a project's files, or in the nearest folder above; none means the defaults.
 ///
 /// # Errors
@@ -62,6 +82,7 @@ pub fn read(dir: &Path, sources: &mut Sources) -> Result<Settings, Diagnostics> 
         match name.value.as_str() {
             "project" => settings.project = read_section(section, &mut found).unwrap_or_default(),
             "history" => settings.history = read_section(section, &mut found).unwrap_or_default(),
+            "undo" => settings.undo = read_section(section, &mut found).unwrap_or_default(),
             other => {
                 let d = Diagnostic::error("unknown setting", Some(name.span), format!("no section `{other}` here"));
                 found.push(match did_you_mean(other, SECTIONS) {
@@ -99,7 +120,7 @@ impl Settings {
     }
 }
 
-const SECTIONS: [&str; 2] = ["project", "history"];
+const SECTIONS: [&str; 3] = ["project", "history", "undo"];
 
 /// Beside the manifest by the path that the user gave, else above it.
 fn find(dir: &Path) -> Option<PathBuf> {
@@ -154,6 +175,7 @@ mod tests {
             "[history]\nkeep = 0\n",
             "[history]\nkeep_days = \"90\"\n",
             "history = 1\n[other]\n",
+            "[undo]\nkeep_mb = 0\nkeep-days = 3\n",
         ];
         insta::assert_snapshot!(wrong.map(told).join("\n\n"));
     }
@@ -182,6 +204,9 @@ mod tests {
         let root = dir.path().canonicalize().unwrap();
         assert_eq!(read().history.path, Some(root.join("store/h.db")));
         assert_eq!(read().history.keep, NonZeroU32::new(100));
+        assert_eq!(read().undo, Undo::default());
+        std::fs::write(dir.path().join(FILE), "[undo]\nkeep_days = 30\n").unwrap();
+        assert_eq!(read().undo, Undo { keep_days: NonZeroU32::new(30), ..Undo::default() });
         std::fs::write(below.join(FILE), "").unwrap();
         assert_eq!(read(), Settings { root: Some(below.clone()), ..Settings::default() });
     }

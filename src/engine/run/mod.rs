@@ -21,6 +21,7 @@ use crate::language::node::Layer;
 use crate::language::project::Project;
 use crate::plan::HostPlan;
 use crate::plan::notes::Notes;
+use crate::shell::apply::Keep;
 use crate::shell::frame::{Limits, Nonce};
 use crate::shell::state::RunName;
 use crate::store::facts::RememberedFacts;
@@ -101,6 +102,8 @@ pub struct ApplyOptions {
     pub confirm_within: Duration,
     /// One step may take this long, where its type does not say otherwise.
     pub step_deadline: Duration,
+    /// How much hosts keep, so that runs can be taken back.
+    pub keep: Keep,
     /// Whether what was done to a host is taken back where the run fails on it.
     pub rollback_on_failure: bool,
 }

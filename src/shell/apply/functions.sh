@@ -131,9 +131,14 @@ prepare() {
   umask 077
   mkdir -p "$s/runs/$1/kept" "$s/runs/$1/out" "$s/owed" "$s/incoming" && chmod 0700 "$s" || return
   find "$s/incoming" -type f -mtime +1 -exec rm -f {} +
+}
+# Once the lock is held, the oldest runs go, as far as they are too many, too old or too large: `forget RUN COUNT DAYS`.
+forget() {
+  if [ -n "$3" ]; then find "$s"/runs/* -prune -type d ! -name "$1" -mtime "+$(($3 - 1))" -exec rm -rf {} +; fi
+  most=$2
   set -- "$s"/runs/*/
-  while [ $# -gt 20 ]; do rm -rf "$1"; shift; done
-  return 0
+  while [ $# -gt "$most" ]; do rm -rf "$1"; shift; done
+  while [ $# -gt 1 ] && size=$(du -sk "$s/runs") && [ "${size%%[!0-9]*}" -gt "$room" ]; do rm -rf "$1"; shift; done
 }
 shrink='for f do tail -c 65536 "$f" >"$f.t" && cat "$f.t" >"$f"; rm -f "$f.t"; done'
 watch() {
@@ -239,6 +244,10 @@ keep() {
   k=$r/kept/$1
   if [ -L "$k" ] || [ -e "$k" ]; then refuse "a copy for step $1 of this run is kept already" || return; fi
   if [ -L "$2" ] || [ -e "$2" ]; then
+    if [ -n "${room-}" ] && size=$(du -skx -- "$2") && [ "${size%%[!0-9]*}" -gt "$room" ]; then
+      refuse "a copy of $2 for the undo takes ${size%%[!0-9]*} KiB, and keep_mb under [undo] in trueup.toml allows $room"
+      return
+    fi
     cp -pPR -- "$2" "$k" || { rm -rf -- "$k"; return 1; }
   else
     : >"$k.absent"

@@ -75,6 +75,19 @@ pub struct ApplyPlan {
     pub guard: Option<Guard>,
     /// What the host's ledger is told at the end.
     pub ledger: LedgerNotes,
+    /// How much the host keeps of this and earlier runs. None: nothing is forgotten now.
+    pub keep: Option<Keep>,
+}
+
+/// How much a host keeps, so that runs can be taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// Runs, the newest, at least one.
+    pub runs: u32,
+    /// Days that a run is kept.
+    pub days: Option<u32>,
+    /// Kibibytes that all runs may take, and that a single copy may.
+    pub kib: u64,
 }
 
 /// What a host's ledger is told at the end of a run.
@@ -106,6 +119,7 @@ impl ApplyPlan {
             survey: None,
             guard: None,
             ledger: LedgerNotes::Nothing,
+            keep: None,
         }
     }
 }
@@ -243,6 +257,10 @@ pub fn script(plan: &ApplyPlan, verify: &ProbeScript, first_verify_slot: u32, no
 fn body_of(out: &mut String, plan: &ApplyPlan, verify: &ProbeScript, first_verify_slot: u32) {
     let (run, start) = (plan.run.as_str(), plan.start_slot);
     let survey = plan.survey.as_ref().map_or(String::new(), |of| format!("survey {of} >/dev/null\n"));
+    let forget = plan.keep.map_or(String::new(), |k| {
+        let days = k.days.map_or(String::new(), |d| d.to_string());
+        format!("room={}\nforget {} {} '{days}' >/dev/null 2>&1\n", k.kib, run, k.runs)
+    });
     let revert = plan.guard.as_ref().map(|g| g.revert(plan)).unwrap_or_default();
     let owner: String = plan.owner.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
     let _ = write!(
@@ -251,7 +269,7 @@ fn body_of(out: &mut String, plan: &ApplyPlan, verify: &ProbeScript, first_verif
          if ! lock {} {}; then\n\
          if [ -n \"$held\" ]; then printf %s \"$held\"; e {start} {LOCKED}; else printf %s \"$why\"; e {start} {NO_STATE}; fi\n\
          exit 0\nfi\n\
-         {survey}r=$s/runs/{run}\numask 077\ntrap tidy EXIT\ntrap 'exit 143' INT TERM\n",
+         {forget}{survey}r=$s/runs/{run}\numask 077\ntrap tidy EXIT\ntrap 'exit 143' INT TERM\n",
         word(&format!("{run} {owner}")),
         plan.lock_wait.as_secs()
     );

@@ -185,13 +185,46 @@ fn programs_are_never_the_shells_own_words() {
 #[test]
 fn the_oldest_runs_are_forgotten() {
     Host::each(|host| {
-        for n in 10..40 {
-            fs::create_dir_all(host.state().join(format!("runs/r0{n}"))).unwrap();
-        }
-        host.run(vec![step(0, 0, sh("true"))]);
-        let mut left: Vec<_> =
-            fs::read_dir(host.state().join("runs")).unwrap().map(|e| e.unwrap().file_name()).collect();
-        left.sort();
-        assert_eq!((left.len(), left[0].to_str(), left[19].to_str()), (20, Some("r021"), Some("r1")));
+        let kept = |keep: Keep| {
+            for n in 10..40 {
+                let run = host.state().join(format!("runs/r0{n}"));
+                fs::create_dir_all(&run).unwrap();
+                fs::write(run.join("large"), vec![b'x'; 40 * 1024]).unwrap();
+                let days = Duration::from_secs(24 * 3600) * (40 - n) + Duration::from_secs(60);
+                let then = std::time::SystemTime::now() - days;
+                fs::File::open(&run).unwrap().set_times(fs::FileTimes::new().set_modified(then)).unwrap();
+            }
+            let plan = ApplyPlan { keep: Some(keep), ..host.plan("r1", vec![step(0, 0, sh("true"))]) };
+            host.apply(&plan);
+            let left = fs::read_dir(host.state().join("runs")).unwrap().map(|e| e.unwrap().file_name());
+            let mut left: Vec<String> = left.map(|n| n.into_string().unwrap()).collect();
+            left.sort();
+            let first = left[0].clone();
+            fs::remove_dir_all(host.state()).unwrap();
+            (left.len(), first)
+        };
+        let all = Keep { runs: 100, days: None, kib: 1024 * 1024 };
+        assert_eq!(kept(all), (31, "r010".into()));
+        assert_eq!(kept(Keep { runs: 20, ..all }), (20, "r021".into()));
+        assert_eq!(kept(Keep { days: Some(3), ..all }), (3, "r038".into()), "{:?}", host.shell);
+        let (count, _) = kept(Keep { kib: 600, ..all });
+        assert!((5..15).contains(&count), "{count} of 40 KiB each fit into 600");
+        assert_eq!(kept(Keep { kib: 1, ..all }), (1, "r1".into()), "this run itself stays");
+    });
+}
+
+#[test]
+fn what_is_too_large_to_be_kept_is_left_as_it_is() {
+    Host::each(|host| {
+        fs::write(host.at("f"), vec![b'x'; 200 * 1024]).unwrap();
+        let mut step = step(0, 0, file(&host.at("f"), b"new"));
+        step.keep = true;
+        let keep = Keep { runs: 1, days: None, kib: 100 };
+        let plan = ApplyPlan { keep: Some(keep), ..host.plan("r1", vec![step]) };
+        let frames = host.apply(&plan);
+        assert_eq!(status(&frames, 0), 1);
+        let told = said(frames.iter().find(|f| f.slot == 0).unwrap());
+        assert!(told.contains("keep_mb under [undo] in trueup.toml allows 100"), "{told}");
+        assert_eq!(fs::metadata(host.at("f")).unwrap().len(), 200 * 1024);
     });
 }
