@@ -130,6 +130,7 @@ impl FrameParser {
                     return Err(FrameError::Malformed("a frame mark without an end"));
                 }
                 self.scanned = at;
+                self.drop_between();
                 return self.check_size();
             };
             let line = self.buffer[at + self.nonce.len()..at + length].to_vec();
@@ -138,11 +139,16 @@ impl FrameParser {
             self.scanned = 0;
         }
         self.scanned = self.buffer.len().saturating_sub(self.nonce.len().saturating_sub(1));
+        self.drop_between();
+        self.check_size()
+    }
+
+    /// What has been looked through and stands in no frame.
+    fn drop_between(&mut self) {
         if self.open.is_none() {
             self.buffer.drain(..self.scanned);
             self.scanned = 0;
         }
-        self.check_size()
     }
 
     fn check_size(&self) -> Result<(), FrameError> {
@@ -268,5 +274,15 @@ mod tests {
         let mut chatter = FrameParser::new(&nonce(), limits);
         let error = (0..100).find_map(|_| chatter.push(&[b'x'; 100], &mut got).err());
         assert_eq!(error, Some(FrameError::TooMuch { limit: 5000 }));
+    }
+
+    #[test]
+    fn a_banner_counts_to_no_frame_though_the_first_mark_has_begun() {
+        let limits = Limits { frame: 100, total: 5000, ..Limits::default() };
+        let mut parser = FrameParser::new(&nonce(), limits);
+        let mut got: Vec<Frame> = vec![];
+        parser.push(format!("{}{} B", "x".repeat(300), nonce().as_str()).as_bytes(), &mut got).unwrap();
+        parser.push(format!(" 4\nwell\n{} E 4 0\n", nonce().as_str()).as_bytes(), &mut got).unwrap();
+        assert_eq!(got, [Frame { slot: 4, status: 0, body: b"well".to_vec() }]);
     }
 }
