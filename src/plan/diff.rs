@@ -21,6 +21,23 @@ pub struct CatalogProbe {
     asks_kept: bool,
 }
 
+impl CatalogProbe {
+    /// Whether it asks about no resource, but for what the host keeps alone.
+    pub fn is_about_nothing(&self) -> bool {
+        self.which.iter().all(Vec::is_empty)
+    }
+}
+
+/// Questions about what a host keeps, which come last.
+const KEPT: usize = 2;
+
+/// Of the answers to so many questions, those about what the host keeps, as if nothing else had been asked.
+pub fn kept(answers: Vec<Frame>, asked: usize) -> Vec<Frame> {
+    let first = u32::try_from(asked.saturating_sub(KEPT)).unwrap_or(u32::MAX);
+    let frames = answers.into_iter().filter_map(|f| Some(Frame { slot: f.slot.checked_sub(first)?, ..f }));
+    frames.collect()
+}
+
 /// Asks about every selected resource, what refreshes the host is owed, and what trueup has made there.
 pub fn probe(catalog: &Catalog) -> CatalogProbe {
     let selected = catalog.resources.iter().enumerate().filter(|(_, r)| r.selected).map(|(n, _)| n);

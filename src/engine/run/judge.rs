@@ -85,6 +85,7 @@ impl Run {
 
         let asked = Instant::now();
         let nonce = nonce().map_err(|e| unreachable(&e))?;
+        let asked_for = expected.as_ref().map(ProbeScript::len);
         let text = match &expected {
             Some(probe) => shell::facts::script_with(probe, &nonce),
             None => shell::facts::script(&nonce),
@@ -113,8 +114,11 @@ impl Run {
         report.timings.add(if as_expected { Stage::Probe } else { Stage::Facts }, took);
         let _ = events.send(Event::Probing { host: n, resources: catalog.resources.len() });
 
-        let answers = if as_expected || probe.script.is_empty() {
+        let answers = if as_expected {
             answers
+        } else if let (true, Some(asked)) = (probe.is_about_nothing(), asked_for) {
+            // What the host keeps was asked last, and is the same whatever else was asked.
+            diff::kept(answers, asked)
         } else {
             let asked = Instant::now();
             let nonce = super::nonce().map_err(|e| unreachable(&e))?;
