@@ -262,3 +262,13 @@ fn what_is_forgotten_stays_and_is_on_record() {
     project.resources("site.yml", LESS);
     assert!(project.ok(&["plan"]).contains("/app/config]: it was there before trueup managed it"));
 }
+
+#[test]
+fn what_the_manifest_still_needs_is_left_alone() {
+    let project = Project::new(TREE);
+    project.ok(&["apply"]);
+    project.resources("site.yml", "    - file: OUT/app/config\n      content: x\n");
+    let told = project.ok(&["apply", "--prune"]);
+    assert!(told.contains("/app/config] is still in the manifest and needs it"), "{told}");
+    assert!(project.has("app/config") && !project.has("kept") && !project.path().join("app/link").is_symlink());
+}

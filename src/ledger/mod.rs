@@ -19,10 +19,10 @@ mod ascii;
 mod tests;
 
 use crate::catalog::id::visible;
-use crate::shell::body::Digest;
 use crate::shell::ledger::LARGEST;
 use crate::shell::state::RunName;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
@@ -78,7 +78,10 @@ impl<'de> Deserialize<'de> for Thing {
 }
 
 fn digits(words: &[&str], count: usize) -> String {
-    Digest::of(words.join("\0").as_bytes()).as_str().chars().take(count).collect()
+    const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let digest = Sha256::digest(words.join("\0").as_bytes());
+    let halves = digest.iter().flat_map(|b| [b >> 4, b & 15]);
+    halves.filter_map(|n| HEX.get(usize::from(n))).take(count).collect()
 }
 
 /// One resource that is managed.

@@ -1,17 +1,18 @@
 //! From a catalog and what was seen to a plan. Pure.
 
+use super::departed;
 use super::order::{self, Node};
 use super::{Blocked, Change, HostPlan, Step, Unjudged};
 use crate::catalog::id::ResourceId;
 use crate::catalog::{Catalog, Resource};
 use crate::ledger::{Ledger, LedgerError};
 use crate::resources::Together;
-use crate::resources::batch::Observed;
+use crate::resources::batch::{self, Observed};
 use crate::resources::difference::{Action, Ahead, Changes, Difference, Shown};
 use crate::shell::frame::Frame;
 use crate::shell::probe::{Answers, ProbeScript, Query};
 use crate::shell::steps::{PlannedStep, Steps, Undo};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A probe of a catalog, or of a part of it: the questions, and which resources they are about.
 pub struct CatalogProbe {
@@ -83,6 +84,17 @@ pub struct Seen<'a> {
     pub ledger: Option<Result<Ledger, LedgerError>>,
 }
 
+impl Seen<'_> {
+    /// A resource's difference; `None` for one that was not looked at.
+    pub(super) fn diff(
+        &self,
+        resource: &Resource,
+        ahead: &Ahead<'_>,
+    ) -> Option<Result<Option<Difference>, batch::Unjudged>> {
+        Some(self.batches.get(resource.batch)?.diff(resource.index, ahead))
+    }
+}
+
 /// Reads a probe's answers, whose slots count from `first`.
 pub fn observe<'a>(catalog: &'a Catalog, probe: &CatalogProbe, frames: Vec<Frame>, first: u32) -> Seen<'a> {
     let mut answers = Answers::new(frames, first, probe.script.len());
@@ -142,6 +154,7 @@ pub fn plan(catalog: &Catalog, seen: &Seen<'_>, guards: Vec<String>) -> HostPlan
         ahead: Changes::default(),
         judged: HashMap::with_capacity(catalog.resources.len()),
         needs: HashMap::with_capacity(catalog.resources.len()),
+        left: departed::left(catalog, seen),
     };
     for &n in &catalog.order {
         draft.judge(catalog, seen, n);
@@ -156,11 +169,17 @@ struct Draft {
     judged: HashMap<usize, Judged>,
     /// The nearest changes before each resource, through what is in line.
     needs: HashMap<usize, BTreeSet<usize>>,
+    /// What has left the manifest and stays, and why.
+    left: BTreeMap<usize, String>,
 }
 
 impl Draft {
     fn judge(&mut self, catalog: &Catalog, seen: &Seen<'_>, n: usize) {
         let Some(resource) = catalog.resources.get(n).filter(|r| r.selected) else { return };
+        if let Some(why) = self.left.remove(&n) {
+            self.leave(n, resource, why);
+            return;
+        }
         let before = catalog.graph.before(n);
         let mut needs = BTreeSet::new();
         for b in &before {

@@ -54,6 +54,9 @@ pub struct Found<'a> {
 
 /// The orphans of one owner, in the order that they are removed in: each before what it came after.
 pub fn of<'a>(catalog: &Catalog, ledger: &'a Ledger, owner: &Owner) -> Vec<Found<'a>> {
+    if ledger.of(owner).next().is_none() {
+        return vec![];
+    }
     let managed: HashSet<Thing> = declared(catalog).map(|r| Thing::of(r.id.kind, &r.key)).collect();
     let mut places: HashMap<String, &ResourceId> = HashMap::new();
     for resource in declared(catalog) {

@@ -124,10 +124,18 @@ fn what_another_package_or_anybody_else_needs_stays() {
     let library = host.sh("apt-cache depends jq | sed -n 's/ *Depends: \\(libjq.*\\)/\\1/p' | head -n 1").text();
     let with = site(&format!("{STAYS}    - package: {library}\n    - directory: /srv/app\n"));
     trueup(&fleet, "apply", &manifest(&fleet, &with), &["--yes"]).code(0);
+    let unit = "    - file: /etc/systemd/system/probe.service\n      content: |\n        [Service]\n        ExecStart=/usr/bin/sleep 3600\n    - service: probe\n      state: running\n";
+    let with = format!("{with}{unit}    - user: app\n    - file: /srv/mine\n      content: x\n      owner: app\n");
+    trueup(&fleet, "apply", &manifest(&fleet, &with), &["--yes"]).code(0);
+    host.sh("echo '# theirs' >>/etc/systemd/system/probe.service").text();
     host.sh("apt-get -y -q install jq; echo theirs >/srv/app/data").text();
-    trueup(&fleet, "apply", &manifest(&fleet, &site(STAYS)), &["--prune", "--yes"])
+    let mine = format!("{STAYS}    - file: /srv/mine\n      content: x\n      owner: app\n");
+    trueup(&fleet, "apply", &manifest(&fleet, &site(&mine)), &["--prune", "--yes"])
         .code(3)
         .says("depends on")
+        .says("user[app]: file[/srv/mine] is still in the manifest and needs it")
+        .says("service[probe]: file[/etc/systemd/system/probe.service], which it stands on, is left alone")
         .says("/srv/app/data is in it, which is no orphan");
     assert_eq!(host.sh("command -v jq; cat /srv/app/data").text(), "/usr/bin/jq\ntheirs");
+    assert_eq!(host.sh("systemctl is-active probe").text(), "active");
 }
