@@ -272,3 +272,17 @@ fn what_the_manifest_still_needs_is_left_alone() {
     assert!(told.contains("/app/config] is still in the manifest and needs it"), "{told}");
     assert!(project.has("app/config") && !project.has("kept") && !project.path().join("app/link").is_symlink());
 }
+
+#[test]
+fn a_project_that_has_another_name_now_lets_go_of_the_old_ones_entries() {
+    let project = Project::new(TREE);
+    project.ok(&["apply"]);
+    project.write("trueup.toml", "[project]\nname = \"other\"\n");
+    project.ok(&["apply"]);
+    project.resources("site.yml", LESS);
+    let told = project.ok(&["plan"]);
+    assert!(told.contains("fleet:site.yml (as here) manages it too"), "{told}");
+    project.ok(&["forget", "--all", "--project", "fleet:site.yml"]);
+    let told = project.ok(&["apply", "--prune"]);
+    assert!(!project.has("app"), "that trueup has made it is still known: {told}");
+}

@@ -3,6 +3,7 @@ use super::record::{RecordArgs, Recorder};
 use super::{CliError, Output};
 use crate::catalog::compile::Selection;
 use crate::engine::outcome::{HostReport, HostStatus, exit_code};
+use crate::engine::run::ledgers::Whose;
 use crate::ledger::Entry;
 use crate::report::{json, text};
 use crate::store::history::record::Purpose;
@@ -12,8 +13,18 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Resources as a plan lists them: 'file[/etc/x]'.
-    #[arg(required = true, value_name = "RESOURCE")]
+    #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "RESOURCE")]
     resources: Vec<String>,
+    /// All that the hosts' ledgers have for the manifest, or for --project: what is still managed is taken up again by the
+    /// next apply, as something that was there before.
+    #[arg(long)]
+    all: bool,
+    /// Another project, by the name that a plan has for it (`fleet:site.yml`): one that is gone, or has another name now.
+    #[arg(long, value_name = "NAME")]
+    project: Option<String>,
+    /// Entries of the host under another name, which it had in the inventory before.
+    #[arg(long, value_name = "HOST")]
+    known_as: Option<String>,
     /// The manifest whose they were: each has entries of its own.
     #[arg(short, long, default_value = "site.yml", value_name = "FILE")]
     manifest: PathBuf,
@@ -37,9 +48,12 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     let asked: BTreeSet<&str> = args.resources.iter().map(String::as_str).collect();
     let mut known: BTreeSet<String> = BTreeSet::new();
     let (mut which, mut unasked) = (vec![], vec![]);
-    for host in run.entries()? {
+    let whose = Whose { project: args.project.clone(), host: args.known_as.clone() };
+    for host in run.entries(&whose)? {
         let found = match host.entries {
-            Ok(entries) => entries.into_iter().filter(|e| asked.contains(e.id().as_str())).collect(),
+            Ok(entries) => {
+                entries.into_iter().filter(|e| args.all || asked.contains(e.id().as_str())).collect::<Vec<_>>()
+            }
             Err(status) => {
                 unasked.push((which.len(), status));
                 vec![]
@@ -53,11 +67,11 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
         return Err(CliError::Other(format!(
             "no host's ledger has {} from {}, so nothing was forgotten; `trueup plan` lists what left the manifest",
             unknown.join(", "),
-            run.apply.project
+            whose.project.as_ref().unwrap_or(&run.apply.project)
         )));
     }
     recorder.begin()?;
-    let mut reports = run.forget(which)?;
+    let mut reports = run.forget(&whose, which)?;
     for (n, status) in unasked {
         if let Some(report) = reports.get_mut(n) {
             report.status = status;

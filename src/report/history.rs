@@ -141,11 +141,14 @@ fn outcome(run: &Run, style: Style) -> String {
         return if run.is_running() { style.yellow("running") } else { style.red("did not end") };
     };
     let totals = serde_json::to_value(&ended.totals).and_then(serde_json::from_value::<Totals>);
-    let counts = text::counts(&totals.unwrap_or_default(), style);
+    let counts = text::counts(totals.as_ref().unwrap_or(&Totals::default()), style);
     match run.began.purpose {
         Purpose::Apply => counts,
         Purpose::Rollback => format!("rollback: {counts}"),
-        Purpose::Forget => format!("forget: {counts}"),
+        Purpose::Forget => {
+            let released = totals.map_or(0, |t| t.applied);
+            format!("forget: on {released} host{}", if released == 1 { "" } else { "s" })
+        }
     }
 }
 

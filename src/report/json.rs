@@ -11,10 +11,10 @@ use serde::Serialize;
 /// The shape's version.
 pub const VERSION: u32 = 1;
 
-/// What `plan --json`, `apply --json` and `show RUN --json` print.
+/// What `plan --json`, `apply --json`, `forget --json` and `show RUN --json` print.
 #[derive(Serialize, JsonSchema)]
 pub struct Document<'a> {
-    /// `trueup/plan`, `trueup/apply` or `trueup/run`.
+    /// `trueup/plan`, `trueup/apply`, `trueup/forget` or `trueup/run`.
     pub kind: &'static str,
     /// Raised when a field changes its meaning or goes away; a new field does not raise it.
     pub version: u32,

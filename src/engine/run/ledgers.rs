@@ -3,7 +3,7 @@
 use super::{Run, RunError, nonce, unreachable};
 use crate::engine::carry_out;
 use crate::engine::outcome::{ChangeResult, ChangeStatus, HostReport, HostStatus};
-use crate::ledger::{Entry, Ledger};
+use crate::ledger::{Entry, Ledger, Owner};
 use crate::plan::orphans;
 use crate::shell::apply;
 use crate::shell::probe::{ProbeScript, Query};
@@ -15,18 +15,34 @@ pub struct HostEntries {
     pub entries: Result<Vec<Entry>, HostStatus>,
 }
 
+/// Whose entries are meant, where it is not the project at hand, or the host under its own name.
+#[derive(Clone, Debug, Default)]
+pub struct Whose {
+    pub project: Option<String>,
+    pub host: Option<String>,
+}
+
 impl Run {
+    fn owner_as(&self, n: usize, whose: &Whose) -> Owner {
+        let own = self.owner(n);
+        Owner { project: whose.project.clone().unwrap_or(own.project), host: whose.host.clone().unwrap_or(own.host) }
+    }
+
     /// Asks every host. Writes nothing there.
     ///
     /// # Errors
     /// Where nothing could be started, or it was interrupted twice; what happens on hosts is in the results.
-    pub fn entries(self: &Arc<Self>) -> Result<Vec<HostEntries>, RunError> {
-        let results = self.ask_each(|run: Arc<Self>, n| async move { run.entries_on(n).await })?;
+    pub fn entries(self: &Arc<Self>, whose: &Whose) -> Result<Vec<HostEntries>, RunError> {
+        let ask = |run: Arc<Self>, n| {
+            let whose = whose.clone();
+            async move { run.entries_on(n, &whose).await }
+        };
+        let results = self.ask_each(ask)?;
         let entries = self.jobs.iter().zip(results);
         Ok(entries.map(|(job, entries)| HostEntries { host: job.host.clone(), entries }).collect())
     }
 
-    async fn entries_on(&self, n: usize) -> Result<Vec<Entry>, HostStatus> {
+    async fn entries_on(&self, n: usize, whose: &Whose) -> Result<Vec<Entry>, HostStatus> {
         let mut probe = ProbeScript::default();
         probe.ask(Query::Ledger, [""; 0]);
         let asked = async {
@@ -39,18 +55,19 @@ impl Run {
         let body = frames.first().map(|f| f.body.as_slice()).unwrap_or_default();
         let unread = |why: String| HostStatus::Unreachable { reason: why, help: None };
         let ledger = Ledger::parse(body).map_err(|e| unread(e.to_string()))?;
-        Ok(ledger.of(&self.owner(n)).cloned().collect())
+        Ok(ledger.of(&self.owner_as(n, whose)).cloned().collect())
     }
 
     /// Takes entries out of the ledgers, for each host those of the same place. What they speak of is not touched.
     ///
     /// # Errors
     /// As [`Self::entries`].
-    pub fn forget(self: &Arc<Self>, which: Vec<Vec<Entry>>) -> Result<Vec<HostReport>, RunError> {
+    pub fn forget(self: &Arc<Self>, whose: &Whose, which: Vec<Vec<Entry>>) -> Result<Vec<HostReport>, RunError> {
         let which = Arc::new(which);
         let task = move |run: Arc<Self>, n: usize| {
             let entries = which.get(n).cloned().unwrap_or_default();
-            async move { Ok(run.forget_on(n, &entries).await) }
+            let whose = whose.clone();
+            async move { Ok(run.forget_on(n, &whose, &entries).await) }
         };
         let results = self.ask_each(task)?;
         let report = |(n, result): (usize, Result<HostReport, HostStatus>)| {
@@ -59,13 +76,13 @@ impl Run {
         Ok(results.into_iter().enumerate().map(report).collect())
     }
 
-    async fn forget_on(&self, n: usize, entries: &[Entry]) -> HostReport {
+    async fn forget_on(&self, n: usize, whose: &Whose, entries: &[Entry]) -> HostReport {
         let mut report = self.report(n, HostStatus::InLine);
         if entries.is_empty() {
             return report;
         }
         let plan = orphans::forgotten(&report.host, entries);
-        let script = carry_out::forget(&plan, &self.owner(n), entries, &self.apply);
+        let script = carry_out::forget(&plan, &self.owner_as(n, whose), entries, &self.apply);
         let asked = async {
             let mut connection = self.connect.connect(n).await?;
             let nonce = nonce()?;

@@ -8,7 +8,7 @@ mod health;
 mod interrupt;
 mod judge;
 pub mod kept;
-mod ledgers;
+pub mod ledgers;
 pub mod rollback;
 mod tasks;
 
