@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use std::fmt::Write as _;
+use trueup::catalog::departed::Removal;
 use trueup::facts::Facts;
 use trueup::language::diagnostic::Diagnostics;
 use trueup::language::node::{Mapping, Node, Yaml};
@@ -9,7 +10,7 @@ use trueup::language::span::{FileId, Sources};
 use trueup::language::yaml;
 use trueup::resources::batch::{Batch, Declared, Type};
 use trueup::resources::difference::Ahead;
-use trueup::resources::{Places, TYPES};
+use trueup::resources::{Departed, Orphaned, Places, TYPES};
 use trueup::shell::body::Body;
 use trueup::shell::frame::Frame;
 use trueup::shell::probe::{Answers, ProbeScript};
@@ -69,6 +70,17 @@ fn every_type_and_every_parameter_is_documented() {
         }
     }
     assert!(missing.is_empty(), "{missing}");
+}
+
+#[test]
+fn what_has_left_the_manifest_is_brought_away_by_parameters_that_the_type_takes() {
+    for ty in TYPES {
+        let (Orphaned::Removed(params) | Orphaned::Ended(params, _)) = ty.orphaned() else { continue };
+        for Declared { title, .. } in declared(*ty) {
+            let removal = Removal { ty: *ty, title, params, departed: Departed::default(), before: vec![] };
+            assert_eq!(removal.check(&Facts::sample()), Ok(()), "{}", ty.name());
+        }
+    }
 }
 
 #[test]

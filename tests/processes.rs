@@ -1,5 +1,7 @@
 //! What a plan costs a host: the number of processes grows with the types of resources, not with their number.
 
+mod here;
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -68,23 +70,25 @@ fn plans(count: usize) -> [Cost; 2] {
 }
 
 fn plan(dir: &Path, manifest: &Path, path: &str, count: usize) -> Cost {
-    let output = Command::new(env!("CARGO_BIN_EXE_trueup"))
-        .args(["plan", "--json"])
-        .arg(manifest)
-        .env("PATH", path)
-        .env("XDG_CACHE_HOME", dir)
-        .output()
-        .unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trueup"));
+    command.args(["plan", "--json"]).arg(manifest).env("PATH", path).env("XDG_CACHE_HOME", dir);
+    let (cost, json) = cost(&mut command, dir);
+    assert_eq!(json["hosts"][0]["plan"]["in_line"], count);
+    cost
+}
+
+fn cost(command: &mut Command, dir: &Path) -> (Cost, serde_json::Value) {
+    let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(json["hosts"][0]["plan"]["in_line"], count);
     let mut counts = BTreeMap::new();
     for tool in std::fs::read_to_string(dir.join("log")).unwrap().lines() {
         *counts.entry(tool.to_owned()).or_insert(0) += 1;
     }
     std::fs::remove_file(dir.join("log")).unwrap();
     let number = |name: &str| json["hosts"][0][name].as_u64().unwrap();
-    Cost { processes: counts, round_trips: number("round_trips"), bytes_sent: number("bytes_sent") }
+    let cost = Cost { processes: counts, round_trips: number("round_trips"), bytes_sent: number("bytes_sent") };
+    (cost, json)
 }
 
 #[test]
@@ -106,6 +110,34 @@ fn more_resources_cost_no_more_processes_and_no_more_round_trips() {
     // The scripts around the questions are sent twice or once; a question costs its names and little more.
     let each = (many[1].bytes_sent - few[1].bytes_sent) / (4 * 195);
     assert!(few[1].bytes_sent < 40_000 && each < 60, "{} bytes, {each} more a resource", few[1].bytes_sent);
+}
+
+/// A plan on a host that has made so many files before, half of which left the manifest.
+fn with_a_ledger(count: usize) -> Cost {
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = dir.path().join("site.yml");
+    let site = |count: usize| {
+        let out = dir.path().join("out").display().to_string();
+        let site = format!(
+            "- hosts: localhost\n  resources:\n    - directory: {out}\n    - file: {out}/{{{{ item }}}}\n      for_each: \"{{{{ range({count}) }}}}\"\n"
+        );
+        std::fs::write(&manifest, site).unwrap();
+    };
+    site(count);
+    assert!(here::trueup(dir.path()).arg("apply").arg(&manifest).status().unwrap().success());
+    let bin = counting(dir.path());
+    site(count / 2);
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let cost = cost(here::trueup(dir.path()).args(["plan", "--json"]).arg(&manifest).env("PATH", path), dir.path());
+    assert_eq!(cost.1["hosts"][0]["plan"]["orphans"].as_array().unwrap().len(), count - count / 2);
+    cost.0
+}
+
+#[test]
+fn what_left_the_manifest_costs_no_process_and_no_round_trip() {
+    let (few, many) = (with_a_ledger(4), with_a_ledger(200));
+    assert_eq!(few.processes, many.processes);
+    assert_eq!((few.round_trips, many.round_trips), (1, 1));
 }
 
 #[test]

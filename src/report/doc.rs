@@ -2,6 +2,7 @@
 
 use super::style::Style;
 use crate::language::manifest::COMMON;
+use crate::resources::Orphaned;
 use crate::resources::batch::Type;
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -34,6 +35,12 @@ pub fn one(ty: &dyn Type, style: Style) -> String {
     if ty.refreshes() {
         out.push_str("It can be refreshed: other resources may name it under `notify`.\n");
     }
+    let orphaned = match ty.orphaned() {
+        Orphaned::Removed(_) => "`--prune` removes it where trueup has made it".to_owned(),
+        Orphaned::Ended(_, why) => format!("`--prune` ends it where what it stands on goes; otherwise: {why}"),
+        Orphaned::Stays(why) => why.to_owned(),
+    };
+    let _ = writeln!(out, "When it has left the manifest: {orphaned}.");
     let _ = writeln!(out, "\nExample:\n");
     for line in ty.example().lines() {
         let _ = writeln!(out, "  {line}");
