@@ -286,3 +286,26 @@ fn a_project_that_has_another_name_now_lets_go_of_the_old_ones_entries() {
     let told = project.ok(&["apply", "--prune"]);
     assert!(!project.has("app"), "that trueup has made it is still known: {told}");
 }
+
+#[test]
+fn a_run_of_the_history_tells_of_orphans_as_the_apply_did() {
+    let project = Project::new(TREE);
+    project.ok(&["apply"]);
+    project.resources("site.yml", "    - file: OUT/kept\n      content: y\n");
+    let printed = project.ok(&["apply"]);
+    let printed = printed.strip_suffix("--- stderr\n").unwrap();
+    assert!(printed.contains("4 orphans"), "{printed}");
+    let shown = project.ok(&["show", "last"]);
+    assert!(shown.contains(printed), "{shown}\n{printed}");
+}
+
+#[test]
+fn what_is_to_be_absent_is_no_orphan_later() {
+    let project = Project::new(TREE);
+    project.ok(&["apply"]);
+    project.resources("site.yml", "    - file: OUT/kept\n      state: absent\n");
+    project.ok(&["apply"]);
+    project.resources("site.yml", "    - file: OUT/other\n      content: x\n");
+    let plan = project.raw(&["plan"]).1;
+    assert!(plan.contains("4 orphans") && !plan.contains("/kept"), "{plan}");
+}

@@ -139,3 +139,22 @@ fn what_another_package_or_anybody_else_needs_stays() {
     assert_eq!(host.sh("command -v jq; cat /srv/app/data").text(), "/usr/bin/jq\ntheirs");
     assert_eq!(host.sh("systemctl is-active probe").text(), "active");
 }
+
+#[test]
+fn a_busybox_host_keeps_a_ledger_too() {
+    let fleet = Fleet::up(&[("small", Kind::Busybox)]);
+    let host = fleet.host("small");
+    host.sh("mkdir -p /srv").text();
+    let leaves = "    - group: app\n    - user: app\n      group: app\n    - directory: /srv/app\n    - file: /srv/app/a\n      content: x\n      owner: app\n    - symlink: /srv/app/b\n      target: a\n";
+    let all = manifest(&fleet, &site(&format!("{STAYS}{leaves}")));
+    let first = trueup(&fleet, "apply", &all, &["--yes"]).code(0);
+    assert!(!first.stdout.contains("warning"), "{}", first.stdout);
+    let look = "grep ^app: /etc/passwd /etc/group; ls /srv/app 2>/dev/null; true";
+    let made = host.sh(look).text();
+    let less = manifest(&fleet, &site(STAYS));
+    trueup(&fleet, "plan", &less, &[]).code(0).says(", 5 orphans");
+    let pruned = trueup(&fleet, "apply", &less, &["--prune", "--yes"]).code(0);
+    assert!(!pruned.stdout.contains("warning"), "{}", pruned.stdout);
+    assert_eq!(host.sh(look).text(), "", "{made}");
+    trueup(&fleet, "plan", &less, &[]).code(0).says("in line (1 resource)\n");
+}
