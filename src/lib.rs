@@ -11,6 +11,7 @@ pub mod ledger;
 pub mod plan;
 pub mod report;
 pub mod resources;
+pub mod saved;
 pub mod shell;
 pub mod store;
 pub mod transport;

@@ -12,7 +12,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("facts", &["shell"]),
     ("resources", &["catalog", "facts", "language", "shell"]),
     ("catalog", &["facts", "language", "resources", "shell"]),
-    ("plan", &["catalog", "language", "ledger", "resources", "shell"]),
+    ("plan", &["catalog", "facts", "language", "ledger", "resources", "shell"]),
     ("transport", &["language", "shell"]),
     ("store", &["facts", "shell"]),
     ("journal", &["shell"]),
@@ -21,6 +21,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         "engine",
         &["catalog", "facts", "journal", "language", "ledger", "plan", "resources", "shell", "store", "transport"],
     ),
+    ("saved", &["catalog", "engine", "facts", "language", "plan", "resources", "shell", "store"]),
     ("report", &["catalog", "engine", "facts", "journal", "language", "plan", "resources", "store"]),
     (
         "cli",
@@ -34,6 +35,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "plan",
             "report",
             "resources",
+            "saved",
             "shell",
             "store",
             "transport",
@@ -44,7 +46,9 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 /// Crates that only some files may name.
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("tokio::", &["src/engine/run/", "src/transport/"]),
-    ("russh::", &["src/transport/"]),
+    ("russh::", &["src/transport/", "src/saved/sign"]),
+    ("aes_gcm::", &["src/saved/seal.rs"]),
+    ("argon2::", &["src/saved/seal.rs"]),
     ("indicatif::", &["src/report/progress.rs"]),
     ("granit_parser::", &["src/language/yaml.rs"]),
     ("rusqlite::", &["src/store/history/"]),

@@ -51,6 +51,7 @@ impl Operator for Watching {
 fn a_late_host_holds_up_no_other() {
     let others_done = Arc::new(Semaphore::new(0));
     let job = |n| Job {
+        saved: None,
         host: format!("host{n}"),
         group_names: vec![],
         vars: vec![],
@@ -85,6 +86,8 @@ fn a_late_host_holds_up_no_other() {
         },
         prune: None,
         remembered: None,
+
+        keeps_basis: false,
     });
     let mut operator = Watching { others_done, finished: vec![] };
     let reports = run.execute(Mode::Plan, &mut operator).unwrap();

@@ -493,7 +493,8 @@ impl Compiler<'_> {
             .collect();
         let warnings = found.iter().filter(|d| d.severity == Severity::Warning).map(|d| d.render(sources, false));
         let warnings = warnings.chain(skipped).collect();
-        let health = self.health.clone();
-        Some(Catalog { host: host.to_owned(), facts, resources, batches: there, graph, order, health, warnings })
+        let (host, health) = (host.to_owned(), self.health.clone());
+        let declared = self.declared.into_iter().filter(|list| !list.is_empty()).collect();
+        Some(Catalog { host, facts, resources, batches: there, declared, graph, order, health, warnings })
     }
 }

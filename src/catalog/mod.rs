@@ -5,22 +5,25 @@ pub mod departed;
 pub mod graph;
 pub mod id;
 mod link;
+pub mod parts;
 mod selection;
 
 use crate::facts::Facts;
 use crate::language::span::Place;
-use crate::resources::batch::Batch;
+use crate::resources::batch::{Batch, Declared};
 use crate::shell::health::HealthCheck;
 use graph::Graph;
 use id::ResourceId;
 
-/// What one host is to be. Made by [`compile::compile`] alone.
+/// What one host is to be. Made by [`compile::compile`], or from its [`parts::Parts`] again.
 pub struct Catalog {
     pub host: String,
     pub facts: Facts,
     /// In the manifest's order.
     pub resources: Vec<Resource>,
     pub batches: Vec<Box<dyn Batch>>,
+    /// What each batch was made from.
+    pub declared: Vec<Vec<Declared>>,
     pub graph: Graph,
     /// The resources' numbers in an order that respects every edge.
     pub order: Vec<usize>,

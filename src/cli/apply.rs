@@ -2,9 +2,11 @@ use super::fleet::{self, FleetArgs, ReportArgs};
 use super::prune::PruneArgs;
 use super::record::{RecordArgs, Recorder};
 use super::rollout::RolloutArgs;
+use super::saved::{Ready, TrustArgs};
 use super::{CliError, Output, prompt};
 use crate::engine::outcome::{HostReport, Totals, exit_code};
 use crate::engine::run::{Event, Mode, Operator, Wave};
+use crate::language::rollout::Rollout;
 use crate::report::progress::{Progress, part};
 use crate::report::timings::RunTimings;
 use crate::report::{json, text};
@@ -24,6 +26,8 @@ pub struct Args {
     rollout: RolloutArgs,
     #[command(flatten)]
     prune: PruneArgs,
+    #[command(flatten)]
+    trust: TrustArgs,
     /// Take back what was done to a host where the run fails on it, or leaves it unhealthy. What cannot be taken back
     /// is marked in the plan.
     #[arg(long)]
@@ -35,14 +39,22 @@ pub struct Args {
 
 pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     let started = Instant::now();
-    let mut loaded = fleet::load_project(&args.fleet.project, output)?;
-    args.rollout.retry(&mut loaded, &args.fleet.project, output)?;
-    let (order, pause) = args.rollout.of(&loaded)?;
-    let run = fleet::prepare_fleet(loaded, &args.fleet, output)?.pruning(&args.prune);
-    let run = run
+    let given = [("--prune", args.prune.of().is_some()), ("--retry", args.rollout.retries())];
+    let (prepared, order, saved) = match args.trust.load(&args.fleet, &given, output)? {
+        Some(Ready { prepared, hosts }) => (prepared, args.rollout.of(&hosts.rollout, &hosts.plays)?, Some(hosts)),
+        None => {
+            let mut loaded = fleet::load_project(&args.fleet.project, output)?;
+            args.rollout.retry(&mut loaded, &args.fleet.project, output)?;
+            let plays: Vec<Rollout> = loaded.project.plays.iter().map(|p| p.rollout.clone()).collect();
+            let hosts: Vec<Vec<usize>> = loaded.hosts.iter().map(|(_, plays)| plays.clone()).collect();
+            let order = args.rollout.of(&plays, &hosts)?;
+            (fleet::prepare_fleet(loaded, &args.fleet, output)?.pruning(&args.prune), order, None)
+        }
+    };
+    let run = prepared
         .because(args.record.reason.clone())
         .rolling_back(args.rollback_on_failure)
-        .in_order(order, pause, args.rollout.host_deadline())
+        .in_order(order.0, order.1, args.rollout.host_deadline())
         .into_run()?;
     let load = started.elapsed();
     let mut recorder = Recorder::new(
@@ -85,6 +97,10 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
         }
         Answer::NotAsked | Answer::Yes => {}
     }
+    let reports = match saved {
+        Some(hosts) => hosts.whole(reports),
+        None => reports,
+    };
     let timings = args.report.timings.then(|| RunTimings::of(&reports, load, started.elapsed()));
     if args.report.json {
         let document =

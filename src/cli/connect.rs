@@ -7,6 +7,7 @@ use crate::inventory::connection;
 use crate::language::diagnostic::Diagnostic;
 use crate::language::scope::Scope;
 use crate::language::secret::Secret;
+use crate::saved::Reach;
 use crate::transport::ssh::{self, SshOptions};
 use crate::transport::{Become, BoxFuture, Connection, Target, TransportError, local};
 use minijinja::Value;
@@ -59,6 +60,67 @@ impl Way {
     pub fn is_remote(&self) -> bool {
         matches!(self, Self::Ssh(_))
     }
+}
+
+impl Way {
+    /// As a plan holds it: without passwords.
+    pub fn reach(&self) -> Reach {
+        let become_user = |b: &Option<Become>| b.as_ref().map(|b| b.user.clone());
+        match self {
+            Self::Local(become_) => Reach::Local { become_user: become_user(become_) },
+            Self::Ssh(t) => Reach::Ssh {
+                address: t.address.clone(),
+                port: t.port,
+                user: t.user.clone(),
+                key_files: t.key_files.clone(),
+                become_user: become_user(&t.become_),
+            },
+        }
+    }
+
+    /// From what a plan holds and what is given now: passwords, and keys that the plan's machine may not have had.
+    pub fn of(reach: &Reach, args: &ConnectionArgs, asked: &Asked) -> Self {
+        let become_ = |user: &Option<String>| {
+            let password = asked.become_password.clone();
+            user.clone().map(|user| Become { user, password })
+        };
+        match reach {
+            Reach::Local { become_user } => Self::Local(become_(become_user)),
+            Reach::Ssh { address, port, user, key_files, become_user } => {
+                let given = args.private_key.iter().chain(key_files).map(|path| expand(path.clone()));
+                let mut key_files: Vec<PathBuf> = given.filter(|p| p.exists()).collect();
+                key_files.dedup();
+                if key_files.is_empty() {
+                    key_files = usual_keys();
+                }
+                Self::Ssh(Target {
+                    address: address.clone(),
+                    port: *port,
+                    become_: become_(become_user),
+                    user: user.clone(),
+                    key_files,
+                    password: asked.password.clone(),
+                })
+            }
+        }
+    }
+}
+
+fn home() -> PathBuf {
+    std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default()
+}
+
+fn expand(path: PathBuf) -> PathBuf {
+    match path.strip_prefix("~") {
+        Ok(rest) => home().join(rest),
+        Err(_) => path,
+    }
+}
+
+/// Those that OpenSSH looks for, as far as they are there.
+fn usual_keys() -> Vec<PathBuf> {
+    let usual = ["id_ed25519", "id_ecdsa", "id_rsa"].iter().map(|n| home().join(".ssh").join(n));
+    usual.filter(|p| p.exists()).collect()
 }
 
 impl std::fmt::Display for Way {
@@ -132,16 +194,10 @@ pub fn way(
         return Ok(Way::Local(become_(&local_user().unwrap_or(me))));
     }
     let user = c.user.or_else(|| args.user.clone()).unwrap_or(me);
-    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-    let expand = |path: PathBuf| match path.strip_prefix("~") {
-        Ok(rest) => home.join(rest),
-        Err(_) => path,
-    };
     let mut key_files: Vec<PathBuf> = c.key_file.into_iter().chain(args.private_key.clone()).map(expand).collect();
     key_files.dedup();
     if key_files.is_empty() {
-        let usual = ["id_ed25519", "id_ecdsa", "id_rsa"].iter().map(|n| home.join(".ssh").join(n));
-        key_files.extend(usual.filter(|p| p.exists()));
+        key_files = usual_keys();
     }
     Ok(Way::Ssh(Target {
         address: c.address.unwrap_or_else(|| job.host.clone()),

@@ -1,14 +1,12 @@
 //! What the commands that speak of hosts share: reading the project and the inventory, and how hosts are reached.
 
-use super::connect::{Asked, Ways, ask_passphrase, way};
+use super::connect::{Asked, way};
 use super::extra_vars::extra_vars;
 use super::findings::tell_more;
-use super::invocation::{cache_dir, owner, run_name};
-use super::prune::PruneArgs;
+use super::prepared::{Prepared, Work};
 use super::{CliError, Output};
 use crate::catalog::compile::Selection;
-use crate::engine::run::{ApplyOptions, Job, Run};
-use crate::engine::schedule::Order;
+use crate::engine::run::{Job, Run};
 use crate::inventory::{self, Inventory, Pattern};
 use crate::language::diagnostic::{Diagnostics, Severity};
 use crate::language::project::{self, Project};
@@ -17,23 +15,16 @@ use crate::language::span::{Sources, Span};
 use crate::report::text;
 use crate::resources::TYPES;
 use crate::shell::apply::Keep;
-use crate::shell::frame::Limits;
-use crate::store::facts::RememberedFacts;
-use crate::store::utc::Utc;
-use crate::transport::auth::Keys;
-use crate::transport::known_hosts::KnownHosts;
-use crate::transport::ssh::SshOptions;
 use minijinja::Value;
 use std::collections::{BTreeMap, HashSet};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
 /// Where the work is written down, and for which hosts.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ProjectArgs {
-    /// The manifest.
+    /// The manifest; for `apply` also the file of a saved plan.
     #[arg(default_value = "site.yml")]
     pub manifest: PathBuf,
     #[command(flatten)]
@@ -348,43 +339,6 @@ pub fn without_manifest(
     prepared.into_run()
 }
 
-/// A run that is ready but for its start.
-pub struct Prepared {
-    run: Run,
-}
-
-impl Prepared {
-    /// For the journals of its hosts.
-    pub fn because(mut self, reason: Option<String>) -> Self {
-        self.run.apply.reason = reason;
-        self
-    }
-
-    /// What a failed host's changes come to.
-    pub fn rolling_back(mut self, on_failure: bool) -> Self {
-        self.run.apply.rollback_on_failure = on_failure;
-        self
-    }
-
-    pub fn in_order(mut self, order: Order, pause: Option<Duration>, host_deadline: Option<Duration>) -> Self {
-        (self.run.order, self.run.pause, self.run.host_deadline) = (order, pause, host_deadline);
-        if let Some(deadline) = host_deadline {
-            // The host itself ends what hangs, too.
-            self.run.apply.step_deadline = self.run.apply.step_deadline.min(deadline);
-        }
-        self
-    }
-
-    pub fn pruning(mut self, prune: &PruneArgs) -> Self {
-        self.run.prune = prune.of();
-        self
-    }
-
-    pub fn into_run(self) -> Result<Arc<Run>, CliError> {
-        Ok(Arc::new(self.run))
-    }
-}
-
 /// Groups with their hosts, as templates see them.
 pub fn groups_value(inventory: &Inventory) -> Value {
     let names = inventory.group_list().chain(["ungrouped"]);
@@ -400,6 +354,7 @@ pub fn jobs(loaded: &Loaded) -> Vec<Job> {
         plays: plays.clone(),
         reached: String::new(),
         remote: false,
+        saved: None,
     };
     loaded.hosts.iter().map(job).collect()
 }
@@ -435,51 +390,8 @@ pub fn prepare(
     if found.has_errors() {
         return Err(told(&found, &loaded.project.templates.sources, output));
     }
-    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-    let own = args.known_hosts.clone().unwrap_or_else(|| home.join(".ssh/known_hosts"));
-    let mut files = vec![own.clone()];
-    if args.known_hosts.is_none() {
-        files.push(PathBuf::from("/etc/ssh/ssh_known_hosts"));
-    }
-    let known = KnownHosts::load(&files)?;
-    let options = SshOptions {
-        connect_timeout: Duration::from_secs(args.connect_timeout.max(1)),
-        known_hosts: Mutex::new(known),
-        accept_new: args.accept_new.then_some(own),
-        keys: Keys::new(Box::new(ask_passphrase)),
-    };
-    let limits = Limits { idle: Duration::from_secs(args.timeout.max(1)), ..Limits::default() };
-    Ok(Prepared {
-        run: Run {
-            project: loaded.project,
-            groups,
-            selection,
-            connect: Arc::new(Ways { ways, options: Arc::new(options) }),
-            order: Order::at_once(jobs.len()),
-            pause: None,
-            host_deadline: None,
-            prune: None,
-            jobs,
-            forks: args.forks,
-            limits,
-            apply: ApplyOptions {
-                run: run_name()?,
-                owner: owner(),
-                started: Utc::now().0,
-                source: source.display().to_string(),
-                project: loaded.identity,
-                reason: None,
-                lock_wait: Duration::from_secs(args.lock_timeout),
-                confirm_within: Duration::from_secs(args.confirm_timeout.max(5)),
-                step_deadline: Duration::from_secs(args.step_timeout.max(1)),
-                keep: Keep {
-                    runs: loaded.undo.keep.get(),
-                    days: loaded.undo.keep_days.map(Into::into),
-                    kib: u64::from(loaded.undo.keep_mb.get()) * 1024,
-                },
-                rollback_on_failure: false,
-            },
-            remembered: cache_dir().map(|dir| RememberedFacts::new(dir.join("facts"))),
-        },
-    })
+    let Loaded { project, identity, undo, .. } = loaded;
+    let keep =
+        Keep { runs: undo.keep.get(), days: undo.keep_days.map(Into::into), kib: u64::from(undo.keep_mb.get()) * 1024 };
+    Work { project, identity, keep, jobs, groups, selection, ways }.prepare(args, source.display().to_string())
 }

@@ -16,13 +16,16 @@ mod init;
 mod inventory;
 mod invocation;
 mod plan;
+mod prepared;
 mod prompt;
 mod prune;
 mod record;
 mod rollback;
 mod rollout;
+mod saved;
 mod schema;
 mod show;
+mod sign;
 mod validate;
 
 use crate::engine::run::RunError;
@@ -76,8 +79,10 @@ enum Command {
     Apply(apply::Args),
     /// Show what was applied from here, when, by whom, and why.
     History(history::Args),
-    /// Show a run of the history as the apply did.
+    /// Show a run of the history, or a saved plan, as it was printed.
     Show(show::Args),
+    /// Sign a saved plan with an SSH key.
+    Sign(sign::Args),
     /// Show how two runs of the history differ.
     Diff(diff::Args),
     /// Take back what an earlier run did, from what the hosts have kept.
@@ -136,6 +141,7 @@ pub fn run(cli: Cli) -> u8 {
         Command::Apply(args) => apply::run(args, output),
         Command::History(args) => history::run(args, output),
         Command::Show(args) => show::run(args, output),
+        Command::Sign(args) => sign::run(args, output),
         Command::Diff(args) => diff::run(args, output),
         Command::Rollback(args) => rollback::run(args, output),
         Command::Forget(args) => forget::run(args, output),

@@ -1,5 +1,6 @@
 use super::fleet::{self, FleetArgs, ReportArgs};
 use super::prune::PruneArgs;
+use super::saved::SaveArgs;
 use super::{CliError, Output};
 use crate::engine::outcome::exit_code;
 use crate::engine::run::Mode;
@@ -16,11 +17,17 @@ pub struct Args {
     report: ReportArgs,
     #[command(flatten)]
     prune: PruneArgs,
+    #[command(flatten)]
+    save: SaveArgs,
 }
 
 pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     let started = Instant::now();
-    let run = fleet::load(&args.fleet, output)?.pruning(&args.prune).into_run()?;
+    let prepared = fleet::load(&args.fleet, output)?.pruning(&args.prune);
+    let (run, reached) = match &args.save.out {
+        Some(_) => prepared.keeping()?,
+        None => (prepared.into_run()?, vec![]),
+    };
     let load = started.elapsed();
     let hosts = run.jobs.iter().map(|j| j.host.clone()).collect();
     let mut progress = Progress::new("planning", hosts, output.quiet || args.report.json, output.quiet);
@@ -36,5 +43,9 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
         let timings = timings.map_or(String::new(), |t| t.text(output.style()));
         super::print(&format!("{}{timings}", text::plan(&reports, &args.report.options(output))))?;
     }
-    Ok(exit_code(&reports))
+    let code = exit_code(&reports);
+    if let Some(out) = &args.save.out {
+        args.save.save(out, &run, reached, reports, output)?;
+    }
+    Ok(code)
 }

@@ -67,6 +67,10 @@ impl RolloutArgs {
         self.host_timeout.map(Duration::from_secs)
     }
 
+    pub fn retries(&self) -> bool {
+        self.retry.is_some()
+    }
+
     /// Narrows the project down to the hosts that `--retry` means.
     pub fn retry(&self, loaded: &mut Loaded, project: &ProjectArgs, output: &Output) -> Result<(), CliError> {
         let Some(name) = &self.retry else { return Ok(()) };
@@ -90,8 +94,9 @@ impl RolloutArgs {
         Ok(())
     }
 
-    /// The order of the hosts, and how long to pause between waves (`None`: until an answer).
-    pub fn of(&self, loaded: &Loaded) -> Result<(Order, Option<Duration>), CliError> {
+    /// The order of the hosts, each with the numbers of its plays, and how long to pause between waves (`None`: until an
+    /// answer).
+    pub fn of(&self, plays: &[Rollout], hosts: &[Vec<usize>]) -> Result<(Order, Option<Duration>), CliError> {
         let none = [Some(Amount::Count(0)), Some(Amount::Percent(0))];
         if self.serial.iter().chain(&self.canary).any(|a| none.contains(&Some(*a))) {
             return Err(CliError::Other("a wave of no hosts at all: --serial and --canary begin at 1".into()));
@@ -107,13 +112,11 @@ impl RolloutArgs {
             max_fail: self.max_fail,
             pauses: self.pause.is_some(),
         };
-        let plays: Vec<Rollout> = loaded.project.plays.iter().map(|p| p.rollout.clone()).collect();
-        let hosts: Vec<Vec<usize>> = loaded.hosts.iter().map(|(_, plays)| plays.clone()).collect();
         let pause = match self.pause {
             Some(Pause::For(time)) => Some(time),
             _ => None,
         };
-        Ok((rollout::order(&asked, &plays, &hosts), pause))
+        Ok((rollout::order(&asked, plays, hosts), pause))
     }
 }
 

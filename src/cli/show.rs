@@ -1,13 +1,15 @@
-use super::{CliError, Output, record};
+use super::{CliError, Output, record, saved};
 use crate::engine::outcome::HostReport;
 use crate::report::{history, json, text};
+use crate::saved::{Head, file};
 use crate::store::history::History;
 use crate::store::history::record::Run;
+use std::path::Path;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A run: its name, a start of it that no other has, or `last`.
-    #[arg(value_name = "RUN")]
+    /// A run: its name, a start of it that no other has, or `last`. Or the file of a saved plan.
+    #[arg(value_name = "RUN|FILE")]
     what: String,
     /// One JSON document; `trueup schema plan` describes it.
     #[arg(long)]
@@ -18,6 +20,10 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
+    let options = text::Options { style: output.style(), diff: !args.no_diff, quiet: output.quiet };
+    if file::is_plan(Path::new(&args.what)) {
+        return plan(args, &options);
+    }
     let history = record::history(output)?;
     let run = history.find(&args.what)?;
     let reports = reports(&history, &run)?;
@@ -28,11 +34,27 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     }
     let mut shown = history::head(&run, output.style());
     if run.ended.is_some() {
-        let options = text::Options { style: output.style(), diff: !args.no_diff, quiet: output.quiet };
         let (changes, outcome) = (text::changes_of(&reports, &options), text::outcome(&reports, &options));
         shown.push_str(&format!("\n{changes}{outcome}"));
     }
     super::print(&shown)?;
+    Ok(0)
+}
+
+/// What `plan` printed, and where it comes from.
+fn plan(args: &Args, options: &text::Options) -> Result<u8, CliError> {
+    let (_, plan) = saved::read(Path::new(&args.what))?;
+    if args.json {
+        let document =
+            json::document("trueup/plan", &plan.reports, None).map_err(|e| CliError::Other(e.to_string()))?;
+        super::print(&format!("{document}\n"))?;
+    } else {
+        super::print(&text::plan(&plan.reports, options))?;
+    }
+    if !options.quiet {
+        let Head { version, at, by, manifest, sources, .. } = &plan.head;
+        eprintln!("planned {at} by {by} with trueup {version} from {manifest} (sha256 {})", sources.as_str());
+    }
     Ok(0)
 }
 

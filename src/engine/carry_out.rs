@@ -7,6 +7,7 @@ use crate::catalog::id::ResourceId;
 use crate::journal::undo::{self, How};
 use crate::journal::{self, Record, RecordedChange, RecordedStep};
 use crate::ledger::{self, Entry, Note, Owner, When};
+use crate::plan::basis::{Held, Left};
 use crate::plan::diff::{self, Seen, still_different};
 use crate::plan::notes::Notes;
 use crate::plan::{Change, HostPlan};
@@ -278,13 +279,14 @@ pub fn refused(frames: &[Frame]) -> Option<HostStatus> {
 
 /// What came of each change, as its steps tell.
 ///
-/// `died`: the run will not send what is missing.
+/// Changes that were left alone count as moved. `died`: the run will not send what is missing.
 pub fn results(plan: &HostPlan, script: &ApplyPlan, frames: &[Frame], died: bool) -> Vec<ChangeResult> {
     let by_slot: HashMap<u32, &Frame> = frames.iter().map(|f| (f.slot, f)).collect();
     let mut results: Vec<ChangeResult> = vec![];
     // Needs have lower numbers, so what a change waits for is settled before it.
     for (number, change) in plan.changes.iter().enumerate() {
         let status = match settle(plan, script, number, change, &by_slot, &results) {
+            _ if script.left.contains(&number) => ChangeStatus::Moved,
             ChangeStatus::Unsettled if died => ChangeStatus::Died,
             status => status,
         };
@@ -332,6 +334,15 @@ fn settle(
         }
     }
     ChangeStatus::Applied
+}
+
+/// What comes after a resource that has moved, though that is none of the changes, says so.
+pub fn left_alone(held: &Held, results: &mut [ChangeResult]) {
+    for (n, result) in results.iter_mut().enumerate() {
+        if let (Some(Left::Behind(because)), ChangeStatus::Moved) = (held.get(&n), &result.status) {
+            result.status = ChangeStatus::Skipped { because: because.clone() };
+        }
+    }
 }
 
 /// What the host has taken back by itself was applied before.

@@ -3,9 +3,11 @@
 use super::timings::Timings;
 use crate::catalog::id::ResourceId;
 use crate::plan::HostPlan;
+use crate::plan::basis::Basis;
 use crate::resources::difference::Property;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What a run made of one host.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -30,14 +32,17 @@ pub struct HostReport {
     pub bytes_sent: u64,
     #[serde(skip)]
     pub timings: Timings,
+    /// What its plan was made from, where that is asked for.
+    #[serde(skip)]
+    pub basis: Option<Arc<Basis>>,
 }
 
 impl HostReport {
     /// Of a host that nothing was done on yet.
     pub fn new(host: String, status: HostStatus) -> Self {
         let timings = Timings::default();
-        let (plan, wave, results, rolled_back) = (None, None, vec![], None);
-        Self { host, status, plan, wave, results, rolled_back, round_trips: 0, bytes_sent: 0, timings }
+        let (plan, wave, results, rolled_back, basis) = (None, None, vec![], None, None);
+        Self { host, status, plan, wave, results, rolled_back, round_trips: 0, bytes_sent: 0, timings, basis }
     }
 }
 
@@ -66,6 +71,8 @@ pub enum HostStatus {
     },
     /// Another run holds the host.
     Locked { by: String },
+    /// It is not the machine any more that the saved plan was made for, so nothing was done. What is different, a line each.
+    OtherHost { facts: Vec<String> },
     /// It was never started, because the run was stopped before.
     NotStarted {
         /// Why it was stopped.
@@ -86,6 +93,7 @@ impl HostStatus {
             Self::CutOff { .. } => "cut off",
             Self::Unhealthy { .. } => "unhealthy",
             Self::Locked { .. } => "locked",
+            Self::OtherHost { .. } => "another host",
             Self::NotStarted { .. } => "not started",
         }
     }
@@ -99,7 +107,8 @@ impl HostStatus {
             | Self::Unreachable { .. }
             | Self::CutOff { .. }
             | Self::Unhealthy { .. }
-            | Self::Locked { .. } => true,
+            | Self::Locked { .. }
+            | Self::OtherHost { .. } => true,
         }
     }
 }
@@ -194,7 +203,8 @@ impl Totals {
                 HostStatus::Failed
                 | HostStatus::CutOff { .. }
                 | HostStatus::Unhealthy { .. }
-                | HostStatus::Locked { .. } => &mut t.failed,
+                | HostStatus::Locked { .. }
+                | HostStatus::OtherHost { .. } => &mut t.failed,
                 HostStatus::Invalid { .. } => &mut t.invalid,
                 HostStatus::Unreachable { .. } => &mut t.unreachable,
                 HostStatus::NotStarted { .. } => &mut t.not_started,

@@ -3,11 +3,13 @@
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::health;
 use super::node::{Node, Yaml};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// A number of hosts, or a share of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Amount {
     Count(usize),
     /// 0 to 100.
@@ -56,13 +58,15 @@ impl fmt::Display for Amount {
 pub const KEYS: &[&str] = &["serial", "max_fail", "health"];
 
 /// How a play's hosts are come to.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Rollout {
     /// Hosts at a time, the last repeated. Empty: all.
     pub serial: Vec<Amount>,
     /// How many of its hosts may fail before nothing new is started.
     pub max_fail: Option<Amount>,
     /// Checks that are run on each host after its changes, as written.
+    #[serde(skip)]
     pub health: Vec<Node>,
 }
 

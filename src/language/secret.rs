@@ -7,7 +7,7 @@ use std::fmt;
 use zeroize::Zeroize as _;
 
 /// A secret. It has no `Display`, so that no format string can let it out by accident.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(String);
 
 impl Secret {
@@ -44,7 +44,13 @@ impl JsonSchema for Secret {
         "Secret".into()
     }
 
+    /// So that what is said here stands at the parameter itself.
+    fn inline_schema() -> bool {
+        true
+    }
+
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string" })
+        // As JSON Schema has it for what is given and never told.
+        json_schema!({ "type": "string", "writeOnly": true })
     }
 }

@@ -84,7 +84,7 @@ pub struct Seen<'a> {
     pub ledger: Option<Result<Ledger, LedgerError>>,
 }
 
-impl Seen<'_> {
+impl<'a> Seen<'a> {
     /// A resource's difference; `None` for one that was not looked at.
     pub(super) fn diff(
         &self,
@@ -92,6 +92,10 @@ impl Seen<'_> {
         ahead: &Ahead<'_>,
     ) -> Option<Result<Option<Difference>, batch::Unjudged>> {
         Some(self.batches.get(resource.batch)?.diff(resource.index, ahead))
+    }
+
+    pub(super) fn batch(&self, n: usize) -> Option<&(dyn Observed + 'a)> {
+        self.batches.get(n).map(AsRef::as_ref)
     }
 }
 

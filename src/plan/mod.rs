@@ -1,5 +1,6 @@
 //! All changes of all hosts, ordered: what will be done, shown before anything is.
 
+pub mod basis;
 mod departed;
 pub mod diff;
 pub mod digest;

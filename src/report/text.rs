@@ -233,6 +233,14 @@ fn trouble(out: &mut String, reports: &[HostReport], style: Style) {
             HostStatus::Locked { by } => {
                 let _ = writeln!(out, "{} {host}: another apply holds it: {}", style.red("locked"), clean(by));
             }
+            HostStatus::OtherHost { facts } => {
+                let _ = writeln!(
+                    out,
+                    "{} {host}: it is not the host any more that the plan was made for: {}",
+                    style.red("refused"),
+                    clean(&facts.join("; "))
+                );
+            }
             _ => {}
         }
         for warning in report.plan.iter().flat_map(|p| &p.warnings) {
@@ -427,6 +435,7 @@ fn came_to(report: &HostReport, style: Style) -> String {
             format!("{} applied, {}", count(done, "change"), style.red("and it is not well"))
         }
         HostStatus::Locked { .. } => style.red("locked, nothing was done"),
+        HostStatus::OtherHost { .. } => style.red("another host than planned for, nothing was done"),
         HostStatus::NotStarted { reason } if reason.is_empty() => style.yellow("not started"),
         HostStatus::NotStarted { reason } => style.yellow(&format!("not started: {reason}")),
     }

@@ -1,13 +1,13 @@
 //! Types erased behind `dyn`, in one place: a batch knows its type, so that nothing is ever downcast.
 
 use super::difference::{Ahead, Difference, Shown};
-use super::{Departed, Due, Edges, Impossible, Orphaned, Places, ResourceType, Together, Want};
+use super::{Departed, Due, Edges, Impossible, Orphaned, Places, ResourceType, Together, Want, state};
 use crate::catalog::id::ResourceId;
 use crate::facts::Facts;
 use crate::language::de::from_node;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::language::node::{Node, Yaml};
-use crate::shell::body::Body;
+use crate::shell::body::{Body, Digest};
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript};
 use crate::shell::steps::Steps;
 
@@ -26,6 +26,16 @@ pub struct Declared {
     pub departed: Option<Departed>,
 }
 
+impl Declared {
+    /// Whether anything of it must not be read by anybody. `secrets`: as [`Type::secrets`].
+    pub fn holds_secret(&self, secrets: &[String]) -> bool {
+        self.sensitive
+            || self.params.holds_secret()
+            || self.body.as_ref().is_some_and(|b| b.secret)
+            || secrets.iter().any(|name| self.params.get(name).is_some())
+    }
+}
+
 /// A resource type, whatever its parameters.
 pub trait Type: Sync {
     fn name(&self) -> &'static str;
@@ -38,6 +48,13 @@ pub trait Type: Sync {
     fn stands_on(&self, title: &str, kind: &str, key: &str) -> bool;
     /// The parameters' JSON Schema.
     fn schema(&self) -> schemars::Schema;
+    /// The parameters that are secret whoever writes them: those that the schema lets be written alone.
+    fn secrets(&self) -> Vec<String> {
+        let schema = self.schema();
+        let properties = schema.get("properties").and_then(serde_json::Value::as_object).into_iter().flatten();
+        let secret = properties.filter(|(_, p)| p.get("writeOnly") == Some(&true.into()));
+        secret.map(|(name, _)| name.clone()).collect()
+    }
     /// Types the declarations; `None` where any of them is wrong, which `out` tells.
     fn batch(&'static self, declared: &[Declared], facts: &Facts, out: &mut Diagnostics) -> Option<Box<dyn Batch>>;
 }
@@ -68,6 +85,8 @@ pub trait Observed: Send + Sync {
     fn diff(&self, i: usize, ahead: &Ahead<'_>) -> Result<Option<Difference>, Unjudged>;
     /// The difference once more, of what a probe would see after applying.
     fn diff_after(&self, i: usize, ahead: &Ahead<'_>) -> Result<Option<Difference>, Unjudged>;
+    /// A fingerprint of what was seen; `None` where that cannot be read.
+    fn state(&self, i: usize) -> Option<Digest>;
     fn apply(&self, due: &[(usize, &Difference)], facts: &Facts, steps: &mut Steps);
     /// Whether a probe can tell, once it is applied, that it is in line.
     fn is_verifiable(&self, i: usize) -> bool;
@@ -257,6 +276,10 @@ impl<T: ResourceType> Observed for Seen<'_, T> {
         let (want, seen) = self.get(i)?;
         let after = self.asked.ty.predict(want, seen);
         Ok(shown(want.sensitive, self.asked.ty.diff(want, &after, ahead)?))
+    }
+
+    fn state(&self, i: usize) -> Option<Digest> {
+        self.get(i).ok().map(|(_, seen)| state::of(seen))
     }
 
     fn apply(&self, due: &[(usize, &Difference)], facts: &Facts, steps: &mut Steps) {

@@ -46,7 +46,7 @@ pub struct Params {
 }
 
 /// What the guards say.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Observed {
     creates: Option<bool>,
     unless: Option<bool>,

@@ -49,7 +49,7 @@ pub struct Params {
 }
 
 /// What stands at the path, and what at its parent's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Observed {
     at: FileState,
     parent: FileState,

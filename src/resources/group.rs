@@ -26,7 +26,7 @@ pub struct Params {
     pub state: Presence,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Observed {
     Absent,
     Present { gid: u32 },

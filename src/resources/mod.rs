@@ -12,6 +12,7 @@ pub mod group;
 pub mod lifeline;
 pub mod package;
 pub mod service;
+mod state;
 pub mod symlink;
 pub mod sysctl;
 pub mod timezone;
@@ -29,6 +30,7 @@ use difference::{Ahead, Difference};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
+use std::hash::Hash;
 
 /// Every resource type.
 pub const TYPES: &[&dyn batch::Type] = &[
@@ -65,7 +67,7 @@ pub struct Want<P> {
 }
 
 /// How a resource that has left the manifest is removed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(serde::Serialize, serde::Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Departed {
     /// As [`ResourceType::mark`] gave it when it was applied.
     pub mark: Option<String>,
@@ -176,8 +178,9 @@ pub trait ResourceType: Sync + 'static {
 
     /// Unknown keys denied; the fields' docs are what `trueup doc` and the editor's schema say, so that they cannot disagree.
     type Params: DeserializeOwned + JsonSchema + Send + Sync;
-    /// What a probe saw: an enum with `Absent`, never a null.
-    type Observed: Send + Sync;
+    /// What a probe saw: an enum with `Absent`, never a null. A saved plan tells by its hash whether a resource is still
+    /// as it was, so what comes and goes by itself is no part of that.
+    type Observed: Hash + Send + Sync;
 
     /// What the types of the parameters cannot say. Errors stand at a parameter's place.
     fn check(&self, _want: &Want<Self::Params>, _facts: &Facts, _out: &mut Diagnostics) {}

@@ -21,7 +21,7 @@ pub struct Params {
 }
 
 /// The running value and the file in `/etc/sysctl.d` that keeps it across a reboot.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Observed {
     running: Option<String>,
     kept: FileState,

@@ -23,7 +23,7 @@ pub struct Params {}
 const LINK: &str = "/etc/localtime";
 const NAME_FILE: &str = "/etc/timezone";
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Observed {
     link: FileState,
     name: FileState,

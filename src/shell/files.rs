@@ -8,9 +8,10 @@ use super::body::Digest;
 use super::probe::{BadAnswer, FileQuestion, chunks};
 use super::quote::word;
 use std::fmt::Write as _;
+use std::hash::{Hash, Hasher};
 
 /// What kind of thing stands at a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FileKind {
     Regular,
     Directory,
@@ -41,7 +42,7 @@ impl FileKind {
 }
 
 /// What was seen at a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum FileState {
     Absent,
     Present(FileStat),
@@ -65,6 +66,16 @@ pub struct FileStat {
     pub digest: Option<Digest>,
     /// The contents, where the digest is another than asked for and the file is small enough to be shown.
     pub text: Option<Vec<u8>>,
+}
+
+/// By what a change starts from: a directory's size comes and goes with what is in it, and a text says no more than its
+/// digest does.
+impl Hash for FileStat {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let size = (self.kind == FileKind::Regular).then_some(self.size);
+        let names = (&self.owner, &self.group, &self.target, &self.digest);
+        (self.kind, self.mode, self.uid, self.gid, size, names).hash(state);
+    }
 }
 
 /// Whether the tools' line for it could be more than one line, or be escaped.

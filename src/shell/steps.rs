@@ -24,7 +24,7 @@ pub enum Undo {
 }
 
 /// Owner, group and mode to be set; what is `None` stays as it is (on a new file: as the system's defaults have it).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attributes {
     /// A name or a number.
     pub owner: Option<String>,
@@ -33,12 +33,12 @@ pub struct Attributes {
     pub mode: Option<u32>,
 }
 
-/// A foreign program to be run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Command {
+/// A foreign program to be run. `B`: contents, or what stands for them in a saved plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command<B = Body> {
     pub argv: Vec<String>,
     /// Added to the environment. Never a secret: an environment can be read.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<(String, String)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
@@ -47,13 +47,19 @@ pub struct Command {
     pub user: Option<String>,
     /// What it reads: the way for secrets.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub stdin: Option<Body>,
+    pub stdin: Option<B>,
     /// Run first; what it says is kept for the undo. It only looks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Vec<String>>,
     /// Killed after this long.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Duration>,
+}
+
+impl<B> Default for Command<B> {
+    fn default() -> Self {
+        Self { argv: vec![], env: vec![], cwd: None, user: None, stdin: None, before: None, deadline: None }
+    }
 }
 
 impl Command {
@@ -63,14 +69,14 @@ impl Command {
 }
 
 /// One thing done on a host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Step {
-    Run(Command),
+pub enum Step<B = Body> {
+    Run(Command<B>),
     /// Writes beside it, sets attributes, validates, renames: never a half file.
     ReplaceFile {
         path: String,
-        body: Body,
+        body: B,
         attributes: Attributes,
         /// A shell command in which `%s` is the candidate's path; the file is replaced only where it succeeds.
         validate: Option<String>,
@@ -98,12 +104,45 @@ pub enum Step {
     },
 }
 
+impl<B> Step<B> {
+    /// What it writes.
+    pub fn body(&self) -> Option<&B> {
+        match self {
+            Self::Run(command) => command.stdin.as_ref(),
+            Self::ReplaceFile { body, .. } => Some(body),
+            Self::MakeDirectory { .. } | Self::SetAttributes { .. } | Self::Symlink { .. } | Self::Remove { .. } => {
+                None
+            }
+        }
+    }
+
+    /// The same with other contents.
+    ///
+    /// # Errors
+    /// Those of `with`.
+    pub fn map<C, E>(self, with: impl FnOnce(B) -> Result<C, E>) -> Result<Step<C>, E> {
+        Ok(match self {
+            Self::Run(Command { argv, env, cwd, user, stdin, before, deadline }) => {
+                let stdin = stdin.map(with).transpose()?;
+                Step::Run(Command { argv, env, cwd, user, stdin, before, deadline })
+            }
+            Self::ReplaceFile { path, body, attributes, validate } => {
+                Step::ReplaceFile { path, body: with(body)?, attributes, validate }
+            }
+            Self::MakeDirectory { path, attributes } => Step::MakeDirectory { path, attributes },
+            Self::SetAttributes { path, attributes, recurse } => Step::SetAttributes { path, attributes, recurse },
+            Self::Symlink { path, target } => Step::Symlink { path, target },
+            Self::Remove { path, recurse } => Step::Remove { path, recurse },
+        })
+    }
+}
+
 /// A step in a plan: whose it is, and how it is taken back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PlannedStep {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedStep<B = Body> {
     /// The resources it serves; where it fails, those have failed.
     pub serves: Vec<ResourceId>,
-    pub step: Step,
+    pub step: Step<B>,
     pub undo: Undo,
 }
 

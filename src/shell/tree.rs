@@ -10,7 +10,7 @@ use super::probe::BadAnswer;
 const LONGEST: usize = 16 << 20;
 
 /// One thing at or below a directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TreeEntry {
     pub path: String,
     /// Whether the path is exactly that: one that is no UTF-8 cannot be named to the host again.

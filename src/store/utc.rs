@@ -35,8 +35,8 @@ impl Utc {
         format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
     }
 
-    /// The same backwards, of what [`Self::rfc3339`] writes and of nothing else.
-    fn parse(text: &str) -> Option<Self> {
+    /// From RFC 3339 as it is written here; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
         let number = |from: usize, to: usize| text.get(from..to)?.parse::<u64>().ok();
         let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
         let (hours, minutes, seconds) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);

@@ -10,6 +10,7 @@ mod orphans;
 mod packages;
 mod rollback;
 mod rollout;
+mod saved_plan;
 mod secrets;
 mod smoke;
 mod snapshot;

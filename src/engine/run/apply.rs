@@ -31,13 +31,17 @@ impl Run {
         judged: Judged,
         events: &mpsc::UnboundedSender<Event>,
     ) -> HostReport {
-        let Judged { connection, catalog, plan, notes, report } = judged;
+        let Judged { connection, catalog, plan, notes, held, report } = judged;
         let remote = self.jobs.get(n).is_some_and(|j| j.remote);
+        let left = held.keys().copied().collect();
         let script = carry_out::script_of(&catalog, &plan, notes.as_ref(), &self.apply, remote);
+        let script = ApplyPlan { left, ..script };
         let probe = diff::probe_of(&catalog, plan.changes.iter().filter(|c| c.verifiable).map(|c| c.resource));
         let has_gzip = catalog.facts.tools.gzip;
         let work = Work { connection, plan: Arc::new(plan), script, verify: Some(Verify { catalog, probe }), has_gzip };
-        self.carry_out(n, work, report, events).await
+        let mut report = self.carry_out(n, work, report, events).await;
+        carry_out::left_alone(&held, &mut report.results);
+        report
     }
 
     /// Runs a script, and tells what came of each change.

@@ -10,6 +10,7 @@ use crate::facts::{self, Facts};
 use crate::language::diagnostic::Diagnostics;
 use crate::language::manifest::Play;
 use crate::ledger::Owner;
+use crate::plan::basis::{Basis, Held};
 use crate::plan::diff::CatalogProbe;
 use crate::plan::notes::{self, Notes};
 use crate::plan::{HostPlan, diff, orphans};
@@ -29,6 +30,10 @@ struct Found {
     notes: Option<Notes>,
     /// What has left the manifest and is to be removed, where that was asked for and was not looked at.
     removals: Vec<Removal>,
+    /// Changes that are left alone.
+    held: Held,
+    /// What the plan was made from, where that is to be saved.
+    basis: Option<Arc<Basis>>,
 }
 
 impl Run {
@@ -65,7 +70,10 @@ impl Run {
     ) -> Result<Judged, HostReport> {
         let mut report = self.report(n, HostStatus::InLine);
         match self.judge_into(n, events, &mut report).await {
-            Ok((connection, catalog, plan, notes)) => Ok(Judged { connection, catalog, plan, notes, report }),
+            Ok((connection, found)) => {
+                let Found { catalog, plan, notes, held, .. } = found;
+                Ok(Judged { connection, catalog, plan, notes, held, report })
+            }
             Err(status) => Err(HostReport { status, ..report }),
         }
     }
@@ -75,7 +83,7 @@ impl Run {
         n: usize,
         events: &mpsc::UnboundedSender<Event>,
         report: &mut HostReport,
-    ) -> Result<(Box<dyn Connection>, Arc<Catalog>, HostPlan, Option<Notes>), HostStatus> {
+    ) -> Result<(Box<dyn Connection>, Found), HostStatus> {
         let _ = events.send(Event::Started { host: n });
         let run = self.clone();
         let (connection, expected) = tokio::join!(self.connect.connect(n), compute(move || run.expected(n)));
@@ -97,6 +105,7 @@ impl Run {
         let run = self.clone();
         let (compiled, compiling) = timed(move || {
             let (facts, notes) = facts::parse::parse(&gathered).map_err(|e| unreachable(&bad(&e)))?;
+            run.is_still_the_host(n, &facts)?;
             let catalog = run.compile(n, facts, &[]).map_err(|found| run.invalid(&found))?;
             let probe = diff::probe(&catalog);
             let as_expected = expected.as_ref() == Some(&probe.script);
@@ -131,9 +140,9 @@ impl Run {
         if !found.removals.is_empty() {
             found = self.plan_again(n, connection.as_mut(), found, report).await?;
         }
-        let Found { catalog, mut plan, notes: told, .. } = found;
-        plan.warnings.extend(notes);
-        Ok((connection, catalog, plan, told))
+        report.basis = found.basis.take();
+        found.plan.warnings.extend(notes);
+        Ok((connection, found))
     }
 
     /// Judges what the host has answered.
@@ -146,16 +155,26 @@ impl Run {
         report: &mut HostReport,
     ) -> Found {
         let (owner, name, prune) = (self.owner(n), self.apply.run.clone(), self.prune);
+        let (saved, keeps) = (self.jobs.get(n).and_then(|j| j.saved.clone()), self.keeps_basis);
         let (found, judging) = timed(move || {
             let guards = probe.script.guards().to_vec();
             let seen = diff::observe(&catalog, &probe, answers, 0);
-            let mut plan = diff::plan(&catalog, &seen, guards);
+            let now = diff::plan(&catalog, &seen, guards);
+            let (mut plan, held) = match &saved {
+                Some(saved) => saved.hold(&catalog, &seen, &now),
+                None => (now, Held::new()),
+            };
             let (mut notes, mut removals) = (None, vec![]);
             match &seen.ledger {
                 Some(Ok(ledger)) => {
                     let mut told = notes::of(&catalog, &plan, ledger, owner, &name);
                     let mut found = orphans::of(&catalog, ledger, &told.owner);
-                    if let Some(prune) = prune {
+                    if saved.is_some() {
+                        // What goes was decided when it was made.
+                        if plan.changes.iter().any(|c| c.departed) {
+                            told.extend(orphans::settle(found, &catalog, &plan).1);
+                        }
+                    } else if let Some(prune) = prune {
                         removals = orphans::removals(&catalog, &mut found, prune.force);
                         let (orphans, due) = orphans::settle(found, &catalog, &plan);
                         plan.orphans = orphans;
@@ -168,8 +187,9 @@ impl Run {
                 Some(Err(why)) => plan.warnings.push(format!("{why}; what has left the manifest is not known")),
                 None => {}
             }
+            let basis = keeps.then(|| Arc::new(Basis::of(&catalog, &seen, &plan)));
             drop(seen);
-            Found { catalog, plan, notes, removals }
+            Found { catalog, plan, notes, removals, held, basis }
         })
         .await;
         report.timings.add(Stage::Diff, judging);
@@ -208,6 +228,17 @@ impl Run {
         Owner { project: self.apply.project.clone(), host }
     }
 
+    /// Whether a host is still the machine that its saved plan was made for.
+    fn is_still_the_host(&self, n: usize, facts: &Facts) -> Result<(), HostStatus> {
+        let saved = self.jobs.get(n).and_then(|j| j.saved.as_ref());
+        let moved = saved.map(|s| s.basis.moved_facts(facts)).unwrap_or_default();
+        if moved.is_empty() {
+            return Ok(());
+        }
+        let told = moved.iter().map(|m| format!("{} was {}, is {}", m.name, m.from, m.to));
+        Err(HostStatus::OtherHost { facts: told.collect() })
+    }
+
     /// The probe that remembered facts lead to. None with guards: a foreign command runs only as the fresh facts want.
     fn expected(&self, n: usize) -> Option<ProbeScript> {
         let job = self.jobs.get(n)?;
@@ -230,6 +261,9 @@ impl Run {
 
     fn compile(&self, n: usize, facts: Facts, departed: &[Removal]) -> Result<Catalog, Diagnostics> {
         let Some(job) = self.jobs.get(n) else { return Err(Diagnostics::default()) };
+        if let Some(saved) = &job.saved {
+            return saved.basis.parts.assemble(facts);
+        }
         let plays: Vec<&Play> = job.plays.iter().filter_map(|p| self.project.plays.get(*p)).collect();
         let input = HostInput {
             name: &job.host,

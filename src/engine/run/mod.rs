@@ -20,6 +20,7 @@ use crate::facts::Facts;
 use crate::language::node::Layer;
 use crate::language::project::Project;
 use crate::plan::HostPlan;
+use crate::plan::basis::{Held, SavedHost};
 use crate::plan::notes::Notes;
 use crate::shell::apply::Keep;
 use crate::shell::frame::{Limits, Nonce};
@@ -51,6 +52,8 @@ pub struct Job {
     pub plays: Vec<usize>,
     /// Whether there is a network between: only then can the operator be cut off.
     pub remote: bool,
+    /// The plan that is applied, where it was made before. Its catalog comes from there then.
+    pub saved: Option<Arc<SavedHost>>,
 }
 
 /// What a run works from.
@@ -73,6 +76,8 @@ pub struct Run {
     pub prune: Option<Prune>,
     /// Facts of earlier runs, where there is a place for them.
     pub remembered: Option<RememberedFacts>,
+    /// Whether reports bring along what their plans were made from, to be saved.
+    pub keeps_basis: bool,
 }
 
 /// How what has left the manifest is removed.
@@ -195,6 +200,8 @@ struct Judged {
     plan: HostPlan,
     /// For its ledger; none where that cannot be read.
     notes: Option<Notes>,
+    /// Changes of it that are left alone.
+    held: Held,
     /// What is known of the host so far.
     report: HostReport,
 }

@@ -51,7 +51,7 @@ pub struct Params {
 }
 
 /// What stands at the path, above it and below it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Observed {
     at: FileState,
     /// The parent last; all of them with `parents`, the nearest alone without.

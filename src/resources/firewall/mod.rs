@@ -20,6 +20,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 pub struct Firewall;
 
@@ -237,7 +238,14 @@ pub struct Observed {
     access: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Without what is told of access: that is a matter of who looks, and from where.
+impl Hash for Observed {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.kept, &self.running, &self.loaded, &self.table, self.nft).hash(state);
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Table {
     present: bool,
     /// Lines that are no resource's: running, as loaded.

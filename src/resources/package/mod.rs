@@ -46,7 +46,7 @@ pub struct Params {
 }
 
 /// What the host has, and what it could have.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Observed {
     /// The installed version.
     pub(super) installed: Option<String>,

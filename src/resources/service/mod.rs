@@ -52,13 +52,13 @@ pub struct Params {
 }
 
 /// What the init system says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Observed {
     Absent,
     Unit(Unit),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Unit {
     pub(super) running: bool,
     /// In the init system's own word: active, failed, …

@@ -6,19 +6,19 @@ use crate::resources::difference::{Action, Difference, Shown};
 use crate::resources::group::database;
 use std::collections::HashMap;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Seen {
     Absent,
     Present(Account),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Observed {
     pub(super) seen: Seen,
     pub(super) programs: super::programs::Programs,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Account {
     pub(super) uid: u32,
     pub(super) gid: u32,

@@ -7,7 +7,7 @@ use crate::facts::Facts;
 use crate::resources::difference::Difference;
 
 /// What a host has for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Programs {
     Shadow,
     Busybox,

@@ -58,6 +58,8 @@ pub struct ApplyPlan {
     pub changes: Vec<ApplyChange>,
     /// Changes that are made only where all before the first of them went well.
     pub last: Vec<usize>,
+    /// Changes that are left alone, with all that comes after them.
+    pub left: Vec<usize>,
     /// In the order they run.
     pub steps: Vec<ApplyStep>,
     /// For a program that has no deadline of its own.
@@ -80,7 +82,8 @@ pub struct ApplyPlan {
 }
 
 /// How much a host keeps, so that runs can be taken back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Keep {
     /// Runs, the newest, at least one.
     pub runs: u32,
@@ -110,6 +113,7 @@ impl ApplyPlan {
             start_slot,
             changes: vec![],
             last: vec![],
+            left: vec![],
             steps: vec![],
             step_deadline,
             state_dir: StateDir::Usual,
@@ -286,7 +290,11 @@ fn body_of(out: &mut String, plan: &ApplyPlan, verify: &ProbeScript, first_verif
         out.push_str("deadlines\nwatch >/dev/null 2>&1 &\nwatcher=$!\n");
     }
     let _ = writeln!(out, "e {start} 0");
-    let with_steps = plan.steps.iter().flat_map(|s| s.serves.iter().copied()).collect();
+    for n in &plan.left {
+        let _ = writeln!(out, "x{n}={n}");
+    }
+    let with_steps = plan.steps.iter().flat_map(|s| s.serves.iter().copied());
+    let with_steps = with_steps.chain(plan.left.iter().copied()).collect();
     let held = plan.held();
     let mut holds = false;
     for step in &plan.steps {
