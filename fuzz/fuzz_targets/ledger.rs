@@ -17,6 +17,9 @@ fuzz_target!(|data: &[u8]| {
         assert!(ledger.entry(&owner, &entry.thing()).is_some());
         let note = Note { when: When::Found, thing: entry.thing(), entry: Some(entry.clone()) };
         let said = lines(&owner, &[note]);
-        assert!(said.is_ascii() && said.iter().filter(|b| **b == b'\n').count() == 2, "a line for it, and one for its owner");
+        assert!(
+            said.is_ascii() && said.iter().filter(|b| **b == b'\n').count() == 2,
+            "a line for it, and one for its owner"
+        );
     }
 });

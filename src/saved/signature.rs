@@ -93,7 +93,11 @@ pub fn verify(bytes: &[u8], path: &Path, signers: &Signers, now: u64) -> Result<
     })
 }
 
-fn verify_text(bytes: &[u8], text: &[u8], signers: &Signers, now: u64) -> Result<Signer, SignatureError> {
+/// The same, from the text of the signature's file.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_text(bytes: &[u8], text: &[u8], signers: &Signers, now: u64) -> Result<Signer, SignatureError> {
     let signature = SshSig::from_pem(text).map_err(|e| SignatureError::Unreadable(PathBuf::new(), e.to_string()))?;
     if signature.namespace() != NAMESPACE {
         return Err(SignatureError::Namespace(signature.namespace().to_owned()));
