@@ -78,7 +78,7 @@ fn what_has_left_the_manifest_is_brought_away_by_parameters_that_the_type_takes(
         let (Orphaned::Removed(params) | Orphaned::Ended(params, _)) = ty.orphaned() else { continue };
         for Declared { title, .. } in declared(*ty) {
             let removal = Removal { ty: *ty, title, params, departed: Departed::default(), before: vec![] };
-            assert_eq!(removal.check(&Facts::sample()), Ok(()), "{}", ty.name());
+            assert!(removal.check(&Facts::sample()).is_ok(), "{}", ty.name());
         }
     }
 }

@@ -309,3 +309,49 @@ fn what_is_to_be_absent_is_no_orphan_later() {
     let plan = project.raw(&["plan"]).1;
     assert!(plan.contains("4 orphans") && !plan.contains("/kept"), "{plan}");
 }
+
+#[test]
+fn a_ledger_that_lies_harms_nobody() {
+    use trueup::ledger::{Entry, HEAD, Ledger, Note, Owner, VERSION, When, lines};
+    let project = Project::new(LESS);
+    project.ok(&["apply"]);
+    let owner = Owner { project: "fleet:site.yml".into(), host: "here".into() };
+    let run = Ledger::parse(project.ledger().as_bytes()).unwrap().of(&owner).next().unwrap().run.clone();
+    let entry = |kind: &str, title: &str, key: &str| Entry {
+        kind: kind.into(),
+        title: title.into(),
+        key: Some(key.into()),
+        made: true,
+        mark: None,
+        run: run.clone(),
+        at: Some("\u{1b}[31msite.yml".into()),
+        after: vec![],
+    };
+    project.write("there", "x");
+    let there = project.path().join("there").display().to_string();
+    let told = [
+        entry("file", &there, "one"),
+        entry("file", &there, "two"),
+        entry("file", "/etc", "/etc"),
+        entry("directory", "/etc", "/etc"),
+        entry("user", "root", "root"),
+        entry("user", "--help", "--help"),
+        entry("package", "-x y", "-x y"),
+        entry("file", "relative", "relative"),
+        entry("nothing", "x", "x"),
+        entry("file", "", ""),
+    ];
+    let told: Vec<Note> =
+        told.iter().map(|e| Note { when: When::Found, thing: e.thing(), entry: Some(e.clone()) }).collect();
+    let told = String::from_utf8(lines(&owner, &told)).unwrap();
+    let told: String = told.lines().map(|l| format!("{}\n", l.split_once(' ').unwrap().1)).collect();
+    project.write(".host/ledger", &format!("{HEAD} {VERSION}\n{told}"));
+    let text = project.run(&["apply", "--prune"]);
+    assert!(project.has("there") && text.contains("10 orphans") && !text.contains('\u{1b}'), "{text}");
+    let entries = Regex::new(r"\d+ entries (are in it that are no orphans): \S+,").unwrap();
+    insta::assert_snapshot!(entries.replace(&text, "N entries $1: ENTRY,"));
+    let twice: String = told.lines().rev().take(1).map(|l| format!("{l}\n{l}\n")).collect();
+    project.write(".host/ledger", &format!("{HEAD} {VERSION}\n{told}{twice}"));
+    let text = project.ok(&["plan"]);
+    assert!(text.contains("the host's ledger has lines that cannot be read"), "{text}");
+}

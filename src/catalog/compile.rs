@@ -436,7 +436,7 @@ impl Compiler<'_> {
         }
         let linked = Linked::new(&self, &batches, found);
         let mut graph = linked.edges(&self, &batches, found);
-        departed::edges(&mut graph, departed, linked.kept.len().saturating_sub(departed.len()));
+        departed::edges(&mut graph, departed, &linked.kept);
         let order = match graph.order() {
             Ok(order) => order,
             Err(cycle) => {

@@ -25,19 +25,19 @@ pub struct Removal {
 }
 
 impl Removal {
-    /// Whether its type takes it. What a host's ledger says may be anything.
+    /// Whether its type takes it, and what its key is then. What a host's ledger says may be anything.
     ///
     /// # Errors
     /// Why not, in a few words.
-    pub fn check(&self, facts: &Facts) -> Result<(), String> {
+    pub fn check(&self, facts: &Facts) -> Result<String, String> {
         let mut found = Diagnostics::default();
         if self.title.is_empty() || self.title.contains('\0') {
             return Err("it has no title that could be one".into());
         }
-        self.ty.batch(&[self.declared()], facts, &mut found);
-        match found.iter().next() {
-            Some(d) => Err(d.label.clone()),
-            None => Ok(()),
+        let batch = self.ty.batch(&[self.declared()], facts, &mut found);
+        match (batch, found.iter().next()) {
+            (Some(batch), None) => Ok(batch.key(0)),
+            (_, found) => Err(found.map(|d| d.label.clone()).unwrap_or_default()),
         }
     }
 
@@ -78,8 +78,13 @@ impl Compiler<'_> {
     }
 }
 
-/// Each before what it came after; what a type implies is for what is to be there. `first`: the number of the first.
-pub(super) fn edges(graph: &mut Graph, removals: &[Removal], first: usize) {
+/// Each before what it came after; what a type implies is for what is to be there.
+pub(super) fn edges(graph: &mut Graph, removals: &[Removal], kept: &[&Pending]) {
+    let first = kept.iter().take_while(|p| !p.departed).count();
+    // Where one of them were a duplicate, nothing could be told by its number.
+    if kept.len() - first != removals.len() {
+        return;
+    }
     for (n, removal) in removals.iter().enumerate() {
         for then in &removal.before {
             let edge = Edge { kind: EdgeKind::Require, span: Span::default() };

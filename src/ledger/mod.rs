@@ -234,7 +234,7 @@ impl Ledger {
             return Some(());
         }
         let (thing, entry) = (Thing::parse(thing)?, serde_json::from_str::<Entry>(entry).ok()?);
-        if entry.thing() != thing || code.len() != 8 {
+        if entry.thing() != thing || code.len() != 8 || self.on(&thing).any(|(c, _)| c == code) {
             return None;
         }
         self.by_thing.entry(thing).or_default().push(self.entries.len());

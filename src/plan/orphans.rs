@@ -94,7 +94,10 @@ pub fn removals(catalog: &Catalog, found: &mut [Found<'_>], force: bool) -> Vec<
             before: vec![],
         };
         match removal.check(&catalog.facts) {
-            Ok(()) => {
+            Ok(key) if key != found.entry.key() => {
+                found.orphan.fate = Fate::Keep("the host's ledger says that it is something else".into());
+            }
+            Ok(_) => {
                 numbers.insert(found.entry.thing(), removals.len());
                 removals.push((removal, &found.entry.after));
             }
