@@ -280,3 +280,26 @@ fn large_and_binary_contents_come_along() {
     assert_eq!(std::fs::read(project.path("out/big")).unwrap(), big);
     assert_eq!(std::fs::read(project.path("out/small")).unwrap(), small);
 }
+
+#[test]
+fn what_a_saved_plan_removes_is_removed_and_nothing_that_left_the_manifest_since() {
+    let one = "    - file: OUT/stays\n      content: one\n";
+    let two = "    - file: OUT/goes\n      content: two\n    - file: OUT/later\n      content: three\n";
+    let project = Project::new(&[one, two].concat());
+    project.run(0, &["apply", "--yes", "--no-history"]);
+    let whole = project.read("site.yml");
+    let at = |name: &str| whole.find(&format!("out/{name}")).map(|n| whole[..n].rfind("    - file").unwrap()).unwrap();
+    let without_one = format!("{}{}", &whole[..at("goes")], &whole[at("later")..]);
+    project.write("site.yml", &without_one);
+    project.run(2, &["plan", "--prune", "--out", "p.plan"]);
+    project.write("site.yml", &whole[..at("goes")]);
+    let told = project.run(1, &["apply", "p.plan", "--prune", "--yes"]);
+    assert!(told.contains("a saved plan is applied as it is: give --prune to `trueup plan --out`"), "{told}");
+    project.run(0, &["apply", "p.plan", "--yes"]);
+    assert!(!project.path("out/goes").exists());
+    assert!(project.path("out/later").exists() && project.path("out/stays").exists());
+    let left = project.run(0, &["plan"]);
+    assert!(left.contains("out/later") && !left.contains("out/goes"), "{left}");
+    project.run(0, &["rollback", "last", "-i", "hosts.yml", "--yes"]);
+    assert_eq!(project.read("out/goes"), "two");
+}
