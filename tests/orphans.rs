@@ -355,3 +355,18 @@ fn a_ledger_that_lies_harms_nobody() {
     let text = project.ok(&["plan"]);
     assert!(text.contains("the host's ledger has lines that cannot be read"), "{text}");
 }
+
+#[test]
+fn a_saved_plan_removes_and_forgets_what_it_says_and_no_more() {
+    let project = Project::new(TREE);
+    project.ok(&["apply"]);
+    project.resources("site.yml", LESS);
+    assert_eq!(project.raw(&["plan", "--prune", "--out", "less.plan"]).0, 2);
+    // Meanwhile another apply brings something that the plan knows nothing of.
+    project.resources("site.yml", &format!("{TREE}    - file: OUT/later\n      content: x\n"));
+    project.ok(&["apply"]);
+    project.ok(&["apply", "less.plan"]);
+    assert!(!project.has("app") && project.has("later"));
+    let ledger = project.ledger();
+    assert!(ledger.contains("/later") && !ledger.contains("/app/config") && !ledger.contains("exec"), "{ledger}");
+}

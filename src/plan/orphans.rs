@@ -116,6 +116,20 @@ pub fn removals(catalog: &Catalog, found: &mut [Found<'_>], force: bool) -> Vec<
     out
 }
 
+/// What the ledger forgets by a plan that was saved: of what that removes or releases alone. Another run may have brought
+/// more since, which its catalog does not have either.
+pub fn settle_saved(mut found: Vec<Found<'_>>, catalog: &Catalog, plan: &HostPlan) -> Vec<Note> {
+    let departed = catalog.resources.iter().filter(|r| r.departed);
+    let asked: HashSet<Thing> = departed.map(|r| Thing::of(r.id.kind, &r.key)).collect();
+    let released: HashSet<&str> =
+        plan.orphans.iter().filter(|o| matches!(o.fate, Fate::Released(_))).map(|o| o.id.as_str()).collect();
+    found.retain(|f| match f.orphan.fate {
+        Fate::Remove => asked.contains(&f.entry.thing()),
+        _ => released.contains(f.orphan.id.as_str()),
+    });
+    settle(found, catalog, plan).1
+}
+
 /// What became of orphans in a plan that removes them: what is among its changes is no longer listed, and what is left
 /// alone says why. The ledger forgets what goes, and what is released.
 pub fn settle(found: Vec<Found<'_>>, catalog: &Catalog, plan: &HostPlan) -> (Vec<Orphan>, Vec<Note>) {

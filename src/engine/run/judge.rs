@@ -171,9 +171,7 @@ impl Run {
                     let mut found = orphans::of(&catalog, ledger, &told.owner);
                     if saved.is_some() {
                         // What goes was decided when it was made.
-                        if plan.changes.iter().any(|c| c.departed) {
-                            told.extend(orphans::settle(found, &catalog, &plan).1);
-                        }
+                        told.extend(orphans::settle_saved(found, &catalog, &plan));
                     } else if let Some(prune) = prune {
                         removals = orphans::removals(&catalog, &mut found, prune.force);
                         let (orphans, due) = orphans::settle(found, &catalog, &plan);
