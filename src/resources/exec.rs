@@ -8,6 +8,7 @@ use crate::language::secret::Secret;
 use crate::shell::body::Body;
 use crate::shell::files::{self, FileState};
 use crate::shell::probe::{Answers, BadAnswer, FileQuestion, ProbeScript};
+use crate::shell::quote::word;
 use crate::shell::steps::{Command, Steps, Undo};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -66,11 +67,33 @@ fn questions(wants: &[&Want<Params>]) -> Vec<FileQuestion> {
     paths.map(|path| FileQuestion { path, digest: None }).collect()
 }
 
+/// The program that takes it back: where and as whom the command itself has run, with its environment.
+fn back(want: &Want<Params>, undo: &str) -> Vec<String> {
+    let mut text = undo.to_owned();
+    if !want.params.env.is_empty() {
+        let set: Vec<String> = want.params.env.iter().map(|(name, value)| word(&format!("{name}={value}"))).collect();
+        text = format!("env -- {} sh -c {}", set.join(" "), word(&text));
+    }
+    if let Some(cwd) = &want.params.cwd {
+        text = format!("cd -- {} && {{ {text}\n}}", word(cwd));
+    }
+    let argv = match &want.become_user {
+        None => vec!["sh", "-c", &text],
+        Some(user) => vec!["sh", "-c", AS_USER, user, &text],
+    };
+    argv.into_iter().map(str::to_owned).collect()
+}
+
+/// Runs its argument as the user that it has as its name.
+const AS_USER: &str = "if [ \"$(id -un)\" = \"$0\" ]; then exec sh -c \"$1\"; \
+                       elif [ \"$(id -u)\" = 0 ]; then exec su -s /bin/sh -c \"$1\" -- \"$0\"; \
+                       else exec sudo -n -H -u \"$0\" -- sh -c \"$1\"; fi";
+
 impl Exec {
     fn run(want: &Want<Params>, steps: &mut Steps) {
         let sh = |text: &str| ["sh", "-c", text].map(str::to_owned).to_vec();
         let undo = match &want.params.undo {
-            Some(undo) => Undo::Run(sh(undo)),
+            Some(undo) => Undo::Run(back(want, undo)),
             None => Undo::Irreversible("no `undo` is given for the command".into()),
         };
         let command = Command {

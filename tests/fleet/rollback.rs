@@ -152,3 +152,20 @@ fn a_host_on_which_a_run_fails_is_taken_back_by_it() {
     assert_eq!(host["rolled_back"]["results"][0]["result"], "applied", "{host}");
     assert_eq!(web1.sh("cat /srv/config").text(), "old");
 }
+
+#[test]
+fn a_command_is_taken_back_where_and_as_whom_it_has_run() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian), ("box", Kind::Busybox)]);
+    let site = manifest(
+        &fleet,
+        "- hosts: all\n  resources:\n    - directory: /srv\n    - directory: /srv/it's here\n      mode: \"0777\"\n    - exec: plain\n      command: touch made\n      creates: /srv/it's here/made\n      undo: pwd >undone\n      cwd: /srv/it's here\n    - exec: with all\n      command: id -un >made; echo \"$WHAT\" >>made\n      creates: /tmp/made\n      undo: id -un >undone; echo \"$WHAT\" >>undone\n      cwd: /tmp\n      env: { WHAT: \"it's $HOME\" }\n      become_user: nobody\n      when: facts.hostname == 'web1'\n",
+    );
+    trueup(&fleet, "apply", &site, &["--yes"]).code(0);
+    on(&fleet, &["rollback", "last", "--plan"]).code(2).says("pwd >undone");
+    on(&fleet, &["rollback", "last", "--yes"]);
+    for host in [fleet.host("web1"), fleet.host("box")] {
+        assert_eq!(host.sh("cat '/srv/it'\\''s here/undone'").text(), "/srv/it's here", "{}", host.name);
+    }
+    let with_all = fleet.host("web1").sh("cat /tmp/made; cat /tmp/undone").text();
+    assert_eq!(with_all, "nobody\nit's $HOME\nnobody\nit's $HOME");
+}
