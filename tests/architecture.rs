@@ -12,7 +12,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("facts", &["shell"]),
     ("resources", &["catalog", "facts", "language", "shell"]),
     ("catalog", &["facts", "language", "resources", "shell"]),
-    ("plan", &["catalog", "facts", "language", "ledger", "resources", "shell"]),
+    ("plan", &["catalog", "facts", "journal", "language", "ledger", "resources", "shell"]),
     ("transport", &["language", "shell"]),
     ("store", &["facts", "shell"]),
     ("journal", &["shell"]),

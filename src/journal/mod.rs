@@ -6,6 +6,7 @@
 
 pub mod kept;
 pub mod undo;
+pub mod unfinished;
 
 use crate::shell::frame::Frame;
 use crate::shell::state::RunName;

@@ -5,6 +5,7 @@ use super::order::{self, Node};
 use super::{Blocked, Change, HostPlan, Step, Unjudged};
 use crate::catalog::id::ResourceId;
 use crate::catalog::{Catalog, Resource};
+use crate::journal::unfinished::Unfinished;
 use crate::ledger::{Ledger, LedgerError};
 use crate::resources::Together;
 use crate::resources::batch::{self, Observed};
@@ -30,7 +31,7 @@ impl CatalogProbe {
 }
 
 /// Questions about what a host keeps, which come last.
-const KEPT: usize = 2;
+const KEPT: usize = 3;
 
 /// Of the answers to so many questions, those about what the host keeps, as if nothing else had been asked.
 pub fn kept(answers: Vec<Frame>, asked: usize) -> Vec<Frame> {
@@ -39,12 +40,13 @@ pub fn kept(answers: Vec<Frame>, asked: usize) -> Vec<Frame> {
     frames.collect()
 }
 
-/// Asks about every selected resource, what refreshes the host is owed, and what trueup has made there.
+/// Asks about every selected resource, what refreshes the host is owed, what trueup has made there, and how its last run ended.
 pub fn probe(catalog: &Catalog) -> CatalogProbe {
     let selected = catalog.resources.iter().enumerate().filter(|(_, r)| r.selected).map(|(n, _)| n);
     let mut probe = probe_of(catalog, selected);
     probe.script.ask(Query::Owed, [""; 0]);
     probe.script.ask(Query::Ledger, [""; 0]);
+    probe.script.ask(Query::Unfinished, [""; 0]);
     probe.asks_kept = true;
     probe
 }
@@ -82,6 +84,8 @@ pub struct Seen<'a> {
     owed: Vec<String>,
     /// What trueup has made on the host; `None` where it was not asked, or has not told.
     pub ledger: Option<Result<Ledger, LedgerError>>,
+    /// The last run there, where it died or waits to be confirmed.
+    pub unfinished: Option<Unfinished>,
 }
 
 impl<'a> Seen<'a> {
@@ -117,7 +121,8 @@ pub fn observe<'a>(catalog: &'a Catalog, probe: &CatalogProbe, frames: Vec<Frame
         _ => vec![],
     };
     let ledger = probe.asks_kept.then(|| answers.answer().ok()).flatten().map(|frame| Ledger::parse(&frame.body));
-    Seen { batches, owed, ledger }
+    let unfinished = probe.asks_kept.then(|| answers.answer().ok()).flatten();
+    Seen { batches, owed, ledger, unfinished: unfinished.and_then(|frame| Unfinished::parse(&frame.body)) }
 }
 
 /// The differences that are left on resources that were changed: empty, if applying brought what it promised.

@@ -231,7 +231,12 @@ fn trouble(out: &mut String, reports: &[HostReport], style: Style) {
                 }
             }
             HostStatus::Locked { by } => {
-                let _ = writeln!(out, "{} {host}: another apply holds it: {}", style.red("locked"), clean(by));
+                let _ = writeln!(
+                    out,
+                    "{} {host}: another apply holds it: {}\n    wait for it with --lock-timeout SECONDS",
+                    style.red("locked"),
+                    clean(by)
+                );
             }
             HostStatus::OtherHost { facts } => {
                 let _ = writeln!(

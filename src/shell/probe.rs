@@ -51,6 +51,8 @@ pub enum Query {
     Owed,
     /// What trueup has made there, as [`crate::ledger`] reads it. Takes no arguments.
     Ledger,
+    /// The last run, where it is not at its end, as [`crate::journal::unfinished`] reads it. Takes no arguments.
+    Unfinished,
 }
 
 /// Shell functions that the snippets call. `apt-cache` is kept from writing its cache files, for a probe writes nothing.
@@ -141,7 +143,7 @@ impl ProbeScript {
                 Query::NftTable => writeln!(snippet, "nft -s list table inet {list} 2>/dev/null"),
                 Query::Groups => Ok(()),
                 Query::Shadow => Ok(()),
-                Query::Owed | Query::Ledger => Ok(()),
+                Query::Owed | Query::Ledger | Query::Unfinished => Ok(()),
                 Query::Sysctl => writeln!(snippet, "sysctl -- {list} 2>/dev/null"),
                 Query::Tree => write!(snippet, "{}", super::tree::snippet(&list)),
                 Query::Contents => writeln!(snippet, "head -c 1048576 -- {list} 2>/dev/null"),
@@ -152,6 +154,7 @@ impl ProbeScript {
                 .push_str("if command -v getent >/dev/null; then getent group; else cat /etc/group; fi 2>/dev/null\n"),
             Query::Shadow => snippet.push_str("cat /etc/shadow 2>/dev/null\n"),
             Query::Owed => snippet.push_str(&owed(&super::state::StateDir::Usual)),
+            Query::Unfinished => snippet.push_str(&super::history::unfinished(&super::state::StateDir::Usual)),
             Query::Ledger => snippet.push_str(&super::ledger::snippet(&super::state::StateDir::Usual)),
             _ => {}
         }

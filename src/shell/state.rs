@@ -4,10 +4,13 @@
 //! lock               a symlink whose target names the owner: pid, its start time, boot id, run, who
 //! ledger             what trueup has made there, as `crate::ledger` has it
 //! owed/SHA256        a refresh that is owed: the resource's id and a line break
-//! incoming/SHA256    contents that came ahead of the script that places them
+//! incoming/RUN.SHA256    contents that came ahead of the script that places them: each run's are its own, for one that
+//!                    waits for the lock sends them while another goes on
 //! runs/RUN/record    what the run was to do, and how each step is taken back, as JSON
 //! runs/RUN/journal   a line each: `begin SLOT RESOURCES`, `done SLOT STATUS`, `left SLOT CHANGE` where that has failed,
 //!                    `idle SLOT` where nothing made it due, `moved SLOT`, and at last `end`
+//!                    of a run that died `swept`, once a later one has removed what it had made beside files, which
+//!                    `beside SLOT PATH` says before
 //! runs/RUN/looks     functions that ask about each change again; `seen`: `CHANGE SHA256` of what they told at the end
 //! runs/RUN/known     large contents that were placed: `SHA256|stat|path`, for as long as the run's script goes on
 //! runs/RUN/notes     what the ledger was told at the end: `CHANGE NAME ENTRY` a line; `before`: what it said before

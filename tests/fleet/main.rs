@@ -3,6 +3,7 @@
 mod busybox;
 mod connections;
 mod examples;
+mod faults;
 mod history;
 mod host;
 mod lockout;

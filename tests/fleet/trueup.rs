@@ -33,15 +33,76 @@ impl Ran {
 
 /// Runs `trueup COMMAND MANIFEST` with the fleet's inventory and keys, and more arguments.
 pub fn trueup(fleet: &Fleet, command: &str, manifest: &Path, more: &[&str]) -> Ran {
+    let env = remembers(fleet);
+    run_with(&arguments(fleet, command, manifest, more), &env.each_ref().map(|(name, dir)| (*name, dir.as_str())))
+}
+
+fn arguments(fleet: &Fleet, command: &str, manifest: &Path, more: &[&str]) -> Vec<String> {
     let mut args: Vec<String> = vec![command.into(), manifest.display().to_string()];
     args.extend(["-i".into(), fleet.inventory().display().to_string()]);
     args.extend(["--known-hosts".into(), fleet.known_hosts().display().to_string()]);
     args.extend(["--private-key".into(), fleet.key().display().to_string()]);
     args.extend(more.iter().map(|a| (*a).to_owned()));
+    args
+}
+
+fn remembers(fleet: &Fleet) -> [(&'static str, String); 2] {
     let (cache, state) = (fleet.dir().join("cache"), fleet.dir().join("state"));
-    let env =
-        [("XDG_CACHE_HOME", cache), ("XDG_STATE_HOME", state)].map(|(name, dir)| (name, dir.display().to_string()));
-    run_with(&args, &env.each_ref().map(|(name, dir)| (*name, dir.as_str())))
+    [("XDG_CACHE_HOME", cache), ("XDG_STATE_HOME", state)].map(|(name, dir)| (name, dir.display().to_string()))
+}
+
+/// A run that goes on while the test does something else. It ends with this.
+pub struct Trueup {
+    child: std::process::Child,
+    out: std::path::PathBuf,
+}
+
+impl Trueup {
+    /// As [`trueup`], without waiting for its end.
+    pub fn start(fleet: &Fleet, command: &str, manifest: &Path, more: &[&str]) -> Self {
+        static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let out = fleet.dir().join(format!("output-{count}"));
+        let file = |name: &str| std::fs::File::create(out.with_extension(name)).expect("a file for its output");
+        let child = Command::new(env!("CARGO_BIN_EXE_trueup"))
+            .args(arguments(fleet, command, manifest, more))
+            .env_remove("SSH_AUTH_SOCK")
+            .envs(remembers(fleet))
+            .env("NO_COLOR", "1")
+            .stdin(std::process::Stdio::null())
+            .stdout(file("out"))
+            .stderr(file("err"))
+            .spawn()
+            .expect("the program under test starts");
+        Self { child, out }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_some()
+    }
+
+    /// Kills it, which it cannot know of.
+    pub fn kill(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    pub fn wait(mut self) -> Ran {
+        let status = self.child.wait().expect("a child");
+        let text = |name: &str| std::fs::read_to_string(self.out.with_extension(name)).unwrap_or_default();
+        Ran { code: status.code().unwrap_or(-1), stdout: text("out"), stderr: text("err") }
+    }
+}
+
+impl Drop for Trueup {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// Runs the program with these arguments alone.

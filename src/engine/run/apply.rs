@@ -31,7 +31,7 @@ impl Run {
         judged: Judged,
         events: &mpsc::UnboundedSender<Event>,
     ) -> HostReport {
-        let Judged { connection, catalog, plan, notes, held, report } = judged;
+        let Judged { connection, catalog, plan, notes, held, report, .. } = judged;
         let remote = self.jobs.get(n).is_some_and(|j| j.remote);
         let left = held.keys().copied().collect();
         let script = carry_out::script_of(&catalog, &plan, notes.as_ref(), &self.apply, remote);
@@ -168,7 +168,7 @@ impl Run {
         for body in script.ahead() {
             report.round_trips += 1;
             report.bytes_sent += body.size;
-            self.send_ahead(connection, body, has_gzip).await?;
+            self.send_ahead(connection, &script.run, body, has_gzip).await?;
         }
         let nonce = nonce()?;
         let nothing = ProbeScript::default();
@@ -239,6 +239,7 @@ impl Run {
     async fn send_ahead(
         &self,
         connection: &mut dyn Connection,
+        run: &RunName,
         body: &Body,
         has_gzip: bool,
     ) -> Result<(), TransportError> {
@@ -246,7 +247,7 @@ impl Run {
         let mut frames: Vec<Frame> = vec![];
         let (encoding, mut stream) = body::open(body, has_gzip).await?;
         let nonce = nonce()?;
-        let text = apply::receive(body, encoding, &StateDir::Usual, 0, &nonce);
+        let text = apply::receive(run, body, encoding, &StateDir::Usual, 0, &nonce);
         connection.feed(&Script { nonce, text, limits }, &mut stream, &mut frames).await?;
         match frames.into_iter().next() {
             Some(frame) if frame.status == 0 => Ok(()),

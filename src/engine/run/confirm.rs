@@ -74,7 +74,7 @@ impl Confirming {
 
 impl Run {
     /// Tries until the host does not wait any more.
-    async fn confirm(&self, host: usize, name: &RunName, within: Duration) -> Confirmed {
+    pub(super) async fn confirm(&self, host: usize, name: &RunName, within: Duration) -> Confirmed {
         let deadline = Instant::now() + within;
         let mut report = HostReport::new(String::new(), HostStatus::InLine);
         loop {

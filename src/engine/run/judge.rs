@@ -4,9 +4,11 @@ use super::{Event, Judged, Run, compute, nonce, unreachable};
 use crate::catalog::Catalog;
 use crate::catalog::compile::{HostInput, compile_with};
 use crate::catalog::departed::Removal;
+use crate::catalog::id::visible;
 use crate::engine::outcome::{HostReport, HostStatus};
 use crate::engine::timings::Stage;
 use crate::facts::{self, Facts};
+use crate::journal::unfinished::Unfinished;
 use crate::language::diagnostic::Diagnostics;
 use crate::language::manifest::Play;
 use crate::ledger::Owner;
@@ -18,6 +20,8 @@ use crate::shell;
 use crate::shell::facts::FIRST_SLOT;
 use crate::shell::frame::{Frame, Nonce, Script};
 use crate::shell::probe::{BadAnswer, ProbeScript};
+use crate::shell::state::RunName;
+use crate::store::utc::Utc;
 use crate::transport::{Connection, TransportError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,6 +32,8 @@ struct Found {
     catalog: Arc<Catalog>,
     plan: HostPlan,
     notes: Option<Notes>,
+    /// A run that the host takes back by itself unless it is confirmed.
+    unconfirmed: Option<RunName>,
     /// What has left the manifest and is to be removed, where that was asked for and was not looked at.
     removals: Vec<Removal>,
     /// Changes that are left alone.
@@ -71,8 +77,8 @@ impl Run {
         let mut report = self.report(n, HostStatus::InLine);
         match self.judge_into(n, events, &mut report).await {
             Ok((connection, found)) => {
-                let Found { catalog, plan, notes, held, .. } = found;
-                Ok(Judged { connection, catalog, plan, notes, held, report })
+                let Found { catalog, plan, notes, unconfirmed, held, .. } = found;
+                Ok(Judged { connection, catalog, plan, notes, held, unconfirmed, report })
             }
             Err(status) => Err(HostReport { status, ..report }),
         }
@@ -158,7 +164,7 @@ impl Run {
         let (saved, keeps) = (self.jobs.get(n).and_then(|j| j.saved.clone()), self.keeps_basis);
         let (found, judging) = timed(move || {
             let guards = probe.script.guards().to_vec();
-            let seen = diff::observe(&catalog, &probe, answers, 0);
+            let mut seen = diff::observe(&catalog, &probe, answers, 0);
             let now = diff::plan(&catalog, &seen, guards);
             let (mut plan, held) = match &saved {
                 Some(saved) => saved.hold(&catalog, &seen, &now),
@@ -186,8 +192,10 @@ impl Run {
                 None => {}
             }
             let basis = keeps.then(|| Arc::new(Basis::of(&catalog, &seen, &plan)));
+            plan.warnings.extend(seen.unfinished.as_ref().and_then(|run| told(run, &plan)));
+            let unconfirmed = seen.unfinished.take().filter(|run| run.unconfirmed).map(|run| run.run);
             drop(seen);
-            Found { catalog, plan, notes, removals, held, basis }
+            Found { catalog, plan, notes, unconfirmed, removals, held, basis }
         })
         .await;
         report.timings.add(Stage::Diff, judging);
@@ -272,6 +280,19 @@ impl Run {
         };
         compile_with(&self.project, &input, facts, &self.selection, departed)
     }
+}
+
+/// What is said of a run that did not come to its end: which, whose, when, where, and what the next apply does.
+fn told(run: &Unfinished, plan: &HostPlan) -> Option<String> {
+    let name = format!("the run {} of {}, {} UTC,", run.run, visible(&run.owner), Utc(run.started));
+    let step = run.step.as_ref().map_or(String::new(), |s| format!(" at {}", visible(s)));
+    if run.unconfirmed {
+        return Some(format!(
+            "{name} ended{step} and is not confirmed: the host takes back by itself what may cut you off; an apply confirms it"
+        ));
+    }
+    // What it left undone is a change here; without one there is nothing to do about it.
+    (!plan.changes.is_empty()).then(|| format!("{name} died here{step}; an apply goes on from what is there"))
 }
 
 fn bad(answer: &BadAnswer) -> TransportError {

@@ -202,6 +202,8 @@ struct Judged {
     notes: Option<Notes>,
     /// Changes of it that are left alone.
     held: Held,
+    /// A run that the host takes back by itself unless it is confirmed.
+    unconfirmed: Option<RunName>,
     /// What is known of the host so far.
     report: HostReport,
 }
@@ -211,6 +213,7 @@ impl Judged {
         !self.plan.changes.is_empty()
             || (!self.plan.health.is_empty() && self.plan.unjudged.is_empty())
             || self.has_notes()
+            || self.unconfirmed.is_some()
     }
 
     fn has_notes(&self) -> bool {
@@ -367,6 +370,11 @@ impl Run {
     async fn work(self: Arc<Self>, n: usize, judged: Judged, events: &mpsc::UnboundedSender<Event>) -> HostReport {
         let planned = planned(&judged);
         let work = async {
+            // A new connection has come about, which is all that the host waits for; it is made anew, for this one may be
+            // older than what is to be confirmed.
+            if let Some(run) = &judged.unconfirmed {
+                self.confirm(n, run, self.apply.confirm_within).await;
+            }
             if !judged.plan.changes.is_empty() {
                 return self.clone().apply(n, judged, events).await;
             }

@@ -52,16 +52,21 @@ idle() {
 }
 # What is kept and what is begun is on the disk before anything is done: a host may lose its power right after.
 write_ahead() {
-  set -- "$r/kept/$1"*
-  if [ ! -e "$1" ]; then
-    sync -- "$r/journal" 2>/dev/null
-  elif [ -d "$1" ] && [ ! -L "$1" ]; then
-    sync -f -- "$r/journal" 2>/dev/null || sync
-  else
-    sync -- "$r/journal" "$@" 2>/dev/null
-  fi
+  k=$r/kept/$1
+  set -- "$r/journal"
+  for i in $new; do set -- "$@" "$s/owed/$i"; done
+  for i in "$k"*; do
+    if [ -d "$i" ] && [ ! -L "$i" ]; then
+      sync -f -- "$r/journal" 2>/dev/null || sync
+      return 0
+    fi
+    if [ -e "$i" ]; then set -- "$@" "$i"; fi
+  done
+  sync -- "$@" 2>/dev/null
   return 0
 }
+# What is made beside a path to take its name is on record first, for whoever finds this run dead.
+beside() { printf 'beside %s %s\n' "$1" "$2" >>"$r/journal"; }
 fin() {
   f=$2
   case $f in
@@ -77,7 +82,7 @@ fin() {
   return 1
 }
 owe() {
-  if [ -e "$s/owed/$1" ]; then return 0; fi
+  if [ -s "$s/owed/$1" ]; then return 0; fi
   new="$new $1"
   printf '%s\n' "$2" >"$s/owed/$1"
 }
@@ -117,7 +122,7 @@ lock() {
     fi
     i=$((i + 1))
     # Of several that find it dead at once, the last to rename has it; each looks again once all have.
-    ln -s "$mine" "$s/lock.$me" && mv -fT "$s/lock.$me" "$s/lock" && sleep 1
+    ln -sfn "$mine" "$s/lock.$me" && mv -fT "$s/lock.$me" "$s/lock" && sleep 1
     held=$(readlink "$s/lock") || continue
     if [ "$held" = "$mine" ]; then return 0; fi
   done
@@ -131,6 +136,18 @@ prepare() {
   umask 077
   mkdir -p "$s/runs/$1/kept" "$s/runs/$1/out" "$s/owed" "$s/incoming" && chmod 0700 "$s" || return
   find "$s/incoming" -type f -mtime +1 -exec rm -f {} +
+}
+# What runs that died have left beside files, once the lock is held.
+sweep() {
+  for i in "$s"/lock.*; do if [ -L "$i" ]; then rm -f "$i"; fi; done
+  grep -L -e '^end$' -e '^swept$' "$s"/runs/*/journal 2>/dev/null | while IFS= read -r j; do
+    while read -r what _ i; do
+      case "$what $i" in "beside /"*.trueup) rm -rf -- "$i" "$i.old" ;; esac
+    done <"$j"
+    i=${j%/journal}
+    rm -f "$s/incoming/${i##*/}".*
+    printf 'swept\n' >>"$j"
+  done
 }
 # Once the lock is held, the oldest runs go, as far as they are too many, too old or too large: `forget RUN COUNT DAYS`.
 forget() {
@@ -304,11 +321,11 @@ whole() {
 }
 # Contents that came ahead take the candidate's name, or are copied where that is on another file system.
 adopt() {
-  here=$(stat -c %d -- "$s/incoming/$1") && there=$(stat -c %d -- "$t") || return
+  here=$(stat -c %d -- "$s/incoming/${r##*/}.$1") && there=$(stat -c %d -- "$t") || return
   if [ "$here" = "$there" ]; then
-    mv -fT -- "$s/incoming/$1" "$t"
+    mv -fT -- "$s/incoming/${r##*/}.$1" "$t"
   else
-    cat -- "$s/incoming/$1" >&9
+    cat -- "$s/incoming/${r##*/}.$1" >&9
   fi
 }
 complete() {

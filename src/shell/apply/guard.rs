@@ -54,10 +54,11 @@ impl Guard {
     }
 }
 
-/// A script that confirms a run. Its one frame is `slot`: status 0, or [`TOO_LATE`].
+/// A script that confirms a run, and with it those that nobody was left to confirm. Its one frame is `slot`: status 0, or [`TOO_LATE`].
 pub fn confirm(run: &RunName, state_dir: &StateDir, slot: u32, nonce: &Nonce) -> Vec<u8> {
     let text = format!(
-        "b {slot}\n(\n{}{}(umask 077; mkdir \"$s/runs/{run}/decided\") 2>/dev/null || exit {TOO_LATE}\ndisarm {}\n)\ne {slot} $?\n",
+        "b {slot}\n(\n{}{}(umask 077; mkdir \"$s/runs/{run}/decided\") 2>/dev/null || exit {TOO_LATE}\ndisarm {}\n\
+         for d in \"$s\"/runs/*/; do\nif [ -f \"$d/revert\" ] && (umask 077; mkdir \"$d/decided\") 2>/dev/null; then d=${{d%/}}; disarm \"${{d##*/}}\"; fi\ndone\n)\ne {slot} $?\n",
         functions(),
         state_dir.locate(),
         word(run.as_str())

@@ -273,7 +273,7 @@ fn body_of(out: &mut String, plan: &ApplyPlan, verify: &ProbeScript, first_verif
          if ! lock {} {}; then\n\
          if [ -n \"$held\" ]; then printf %s \"$held\"; e {start} {LOCKED}; else printf %s \"$why\"; e {start} {NO_STATE}; fi\n\
          exit 0\nfi\n\
-         {forget}{survey}r=$s/runs/{run}\numask 077\ntrap tidy EXIT\ntrap 'exit 143' INT TERM\n",
+         sweep\n{forget}{survey}r=$s/runs/{run}\numask 077\ntrap tidy EXIT\ntrap 'exit 143' INT TERM\n",
         word(&format!("{run} {owner}")),
         plan.lock_wait.as_secs()
     );
@@ -329,7 +329,7 @@ fn body_of(out: &mut String, plan: &ApplyPlan, verify: &ProbeScript, first_verif
         }
     }
     for digest in plan.ahead().iter().map(|b| b.digest.as_str()) {
-        let _ = writeln!(out, "rm -f \"$s/incoming/{digest}\"");
+        let _ = writeln!(out, "rm -f \"$s/incoming/{run}.{digest}\"");
     }
     out.push_str(&verify.frames(first_verify_slot));
     // What was nothing but a note leaves no run behind that anybody could ask for.
@@ -357,14 +357,21 @@ pub enum Encoding {
 /// A script that takes one body from its standard input, for a connection's `feed`. Its one frame is `slot`:
 /// status 0 once the host has all of it; else the body of the frame says why not. Its digest is checked by the step that
 /// uses it, once, for of large contents that is what takes long.
-pub fn receive(body: &Body, encoding: Encoding, state_dir: &StateDir, slot: u32, nonce: &Nonce) -> Vec<u8> {
+pub fn receive(
+    run: &RunName,
+    body: &Body,
+    encoding: Encoding,
+    state_dir: &StateDir,
+    slot: u32,
+    nonce: &Nonce,
+) -> Vec<u8> {
     let (digest, size) = (body.digest.as_str(), body.size);
     let take = if encoding == Encoding::Gzip { "gzip -dc" } else { "cat" };
     let text = format!(
-        "b {slot}\n(\n{}umask 077\nmkdir -p \"$s/incoming\" && chmod 0700 \"$s\" || exit\nt=$s/incoming/{digest}.$$\n\
+        "b {slot}\n(\n{}umask 077\nmkdir -p \"$s/incoming\" && chmod 0700 \"$s\" || exit\nt=$s/incoming/{run}.{digest}.$$\n\
          trap 'rm -f \"$t\"' EXIT\n{take} >\"$t\" || exit\nsize=$(stat -c %s \"$t\") || exit\n\
          if [ \"$size\" != {size} ]; then echo \"$size bytes came of {size}\"; exit 1; fi\n\
-         mv -f \"$t\" \"$s/incoming/{digest}\"\n) 2>&1\ne {slot} $?\n",
+         mv -f \"$t\" \"$s/incoming/{run}.{digest}\"\n) 2>&1\ne {slot} $?\n",
         state_dir.locate()
     );
     super::listening(nonce, &text)

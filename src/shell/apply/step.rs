@@ -74,6 +74,9 @@ pub(super) fn text(plan: &ApplyPlan, step: &ApplyStep) -> String {
     if let Some(before) = before(&step.act) {
         let _ = writeln!(out, "{} >\"$r/kept/{slot}\" || exit", words(before));
     }
+    if let Some(path) = replaced(&step.act) {
+        let _ = writeln!(out, "beside {slot} {}", word(&beside(path, plan, slot)));
+    }
     let _ = writeln!(out, "write_ahead {slot}");
     let limit = seconds(deadline(&step.act).unwrap_or(plan.step_deadline));
     let _ = match &step.act {
@@ -84,7 +87,8 @@ pub(super) fn text(plan: &ApplyPlan, step: &ApplyStep) -> String {
             if !inline(body) && used_once(plan, body) {
                 let _ = writeln!(out, "adopt {} || exit", body.digest.as_str());
             } else {
-                let _ = writeln!(out, "{{ {}; }} >&9 || exit", contents(body));
+                let full = "refuse 'the new contents could not be written beside it: is its file system full?' || exit";
+                let _ = writeln!(out, "{{ {}; }} >&9 || {full}", contents(body));
             }
             if !inline(body) {
                 out.push_str("stamp=$(stat -c %y -- \"$t\")\n");
@@ -151,6 +155,16 @@ fn path(act: &Act) -> Option<&str> {
         )
         | Act::Restore { path, .. } => Some(path),
     }
+}
+
+/// The path whose name something takes that is made beside it.
+fn replaced(act: &Act) -> Option<&str> {
+    let path = match act {
+        Act::Step(Step::ReplaceFile { path, .. } | Step::Symlink { path, .. }) | Act::Restore { path, .. } => path,
+        _ => return None,
+    };
+    // Below a name with a line break it cannot be on record; it stays then, as a hidden file.
+    (!path.contains('\n')).then_some(path)
 }
 
 /// What a type's own checks let through all the same must not reach a host.
@@ -229,7 +243,7 @@ fn contents(body: &Body) -> String {
     match body.held_bytes() {
         Some([]) => ":".to_owned(),
         Some(bytes) if inline(body) => prints(bytes),
-        _ => format!("cat -- \"$s/incoming/{}\"", body.digest.as_str()),
+        _ => format!("cat -- \"$s/incoming/${{r##*/}}.{}\"", body.digest.as_str()),
     }
 }
 
@@ -256,7 +270,9 @@ fn run(command: &Command, limit: u64) -> String {
         Some(body) if inline(body) => format!("{{ {}; }} | {{ {runs}; }}\n", contents(body)),
         Some(body) => {
             let digest = body.digest.as_str();
-            format!("whole \"$s/incoming/{digest}\" {digest} large || exit\n{{ {runs}; }} <\"$s/incoming/{digest}\"\n")
+            format!(
+                "whole \"$s/incoming/${{r##*/}}.{digest}\" {digest} large || exit\n{{ {runs}; }} <\"$s/incoming/${{r##*/}}.{digest}\"\n"
+            )
         }
         None => format!("{runs}\n"),
     }

@@ -79,10 +79,10 @@ fn large_contents_come_ahead_and_are_removed_after() {
         let ahead: Vec<_> = plan.ahead().into_iter().cloned().collect();
         assert_eq!(ahead.len(), 1);
         assert_eq!(status(&host.apply(&plan), 0), 1, "not there yet");
-        let feed = |bytes: &[u8]| host.feed(&ahead[0], bytes);
-        let short = feed(&bytes[1..]);
+        let feed = |run: &str, bytes: &[u8]| host.feed(run, &ahead[0], bytes);
+        let short = feed("r1", &bytes[1..]);
         assert_eq!((short.status, said(&short)), (1, format!("{INLINE} bytes came of {}\n", INLINE + 1)));
-        let frame = feed(&bytes);
+        let frame = feed("r1", &bytes);
         assert_eq!((frame.slot, frame.status, said(&frame)), (5, 0, String::new()), "{:?}", host.shell);
         let frames = host.apply(&plan);
         assert_eq!([0, 1, 2].map(|n| status(&frames, n)), [0, 0, 0]);
@@ -95,7 +95,7 @@ fn large_contents_come_ahead_and_are_removed_after() {
         for (n, sent, want) in [(3, &wrong, 1), (4, &bytes, 0)] {
             let one = host.plan(&format!("r{n}"), vec![step(0, 0, file(&host.at("f"), &bytes))]);
             fs::write(host.at("f"), "before").unwrap();
-            assert_eq!(feed(sent).status, 0);
+            assert_eq!(feed(&format!("r{n}"), sent).status, 0);
             let frames = host.apply(&one);
             assert_eq!(status(&frames, 0), want, "{frames:?}");
             let is = fs::read(host.at("f")).unwrap();
@@ -106,7 +106,7 @@ fn large_contents_come_ahead_and_are_removed_after() {
         let mut cat = Command::new(["cat"]);
         cat.stdin = Some(Body::held(bytes.clone(), true));
         let given = host.plan("r5", vec![step(0, 0, Step::Run(cat))]);
-        assert_eq!(feed(&wrong).status, 0);
+        assert_eq!(feed("r5", &wrong).status, 0);
         let frames = host.apply(&given);
         assert_eq!(said(&frames[1]), "what was written is not what was sent\n");
     });
@@ -126,7 +126,7 @@ fn large_contents_are_hashed_once_unless_touched() {
         let plan = host.plan("r1", steps);
         for body in plan.ahead() {
             let bytes = body.held_bytes().unwrap().to_vec();
-            assert_eq!(host.feed(body, &bytes).status, 0);
+            assert_eq!(host.feed("r1", body, &bytes).status, 0);
         }
         let questions: Vec<_> =
             paths.iter().map(|p| FileQuestion { path: p.clone(), digest: Some(Digest::of(b"")) }).collect();

@@ -84,9 +84,9 @@ impl Host {
     }
 
     /// Sends contents ahead.
-    fn feed(&self, body: &Body, bytes: &[u8]) -> Frame {
+    fn feed(&self, run: &str, body: &Body, bytes: &[u8]) -> Frame {
         let state = StateDir::At(self.state().to_str().unwrap().to_owned());
-        let script = receive(body, Encoding::Plain, &state, 5, &nonce());
+        let script = receive(&RunName::parse(run).unwrap(), body, Encoding::Plain, &state, 5, &nonce());
         let mut child = std::process::Command::new(self.shell[0])
             .args(&self.shell[1..])
             .arg("-c")
