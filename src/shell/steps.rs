@@ -169,7 +169,9 @@ impl Steps {
     }
 
     pub fn make_directory(&mut self, id: &ResourceId, path: &str, attributes: Attributes) {
-        let undo = Undo::Run(vec!["rmdir".into(), "--".into(), path.to_owned()]);
+        // Where it could not be made there is nothing to take back.
+        let where_there = ["sh", "-c", "if [ -d \"$0\" ]; then exec \"$@\"; fi", path, "rmdir", "--", path];
+        let undo = Undo::Run(where_there.map(str::to_owned).to_vec());
         self.push(&[id], Step::MakeDirectory { path: path.to_owned(), attributes }, undo);
     }
 

@@ -299,7 +299,10 @@ impl ResourceType for User {
                 }
                 (Seen::Absent, Presence::Absent) => continue,
                 (Seen::Absent, Presence::Present) => {
-                    let undo = Undo::Run(programs::delete(name, false, seen.programs));
+                    // Where it could not be made there is nothing to take back.
+                    let where_there = ["sh", "-c", "if grep -q \"^$0:\" /etc/passwd; then exec \"$@\"; fi", name];
+                    let delete = programs::delete(name, false, seen.programs);
+                    let undo = Undo::Run(where_there.into_iter().map(str::to_owned).chain(delete).collect());
                     let mut made = programs::create(name, p, seen.programs).into_iter();
                     if let Some(argv) = made.next() {
                         steps.run(&[id], Command::new(argv), undo);
