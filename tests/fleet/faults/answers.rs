@@ -51,7 +51,7 @@ fn rubbish_floods_and_drips_end_bounded_in_memory_and_time() {
         host.sh(&format!("usermod -s /bin/sh root; rm {path}")).text();
     }
     // What a banner or a start-up file says is noise, not an answer.
-    host.sh("echo 'echo noise; head -c 3000 /dev/urandom' >/root/.profile; head -c 3000 /dev/urandom >/etc/motd; printf 'Banner /etc/motd\\n' >/etc/ssh/sshd_config.d/b.conf; systemctl reload ssh").text();
+    host.sh("echo 'echo noise; head -c 3000 /dev/urandom' >/root/.profile; seq 2000 >/etc/motd; printf 'Banner /etc/motd\\n' >/etc/ssh/sshd_config.d/b.conf; systemctl reload ssh").text();
     trueup(&fleet, "plan", &site, &[]).code(2);
     trueup(&fleet, "apply", &site, &["--yes"]).code(0);
     println!("answers: {} cases", RUBBISH.len() + 1);

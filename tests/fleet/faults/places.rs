@@ -23,7 +23,7 @@ fn full_and_read_only_places_are_told_and_leave_nothing_half_done() {
 
     // Each: how it comes about, what is said, what ends it.
     let target = "cp -p /srv/target/managed /tmp/m && mount -t tmpfs -o size=100k none /srv/target && cp -p /tmp/m /srv/target/managed";
-    let state = "cp -a /var/lib/trueup /tmp/state && mount -t tmpfs -o size=400k,mode=700 none /var/lib/trueup && cp -a /tmp/state/. /var/lib/trueup";
+    let state = "cp -a /var/lib/trueup /tmp/state && mount -t tmpfs -o size=8m,mode=700 none /var/lib/trueup && cp -a /tmp/state/. /var/lib/trueup";
     let broken = [
         (
             format!("{target} && head -c 40000 /dev/zero >/srv/target/filler; true"),
@@ -32,6 +32,12 @@ fn full_and_read_only_places_are_told_and_leave_nothing_half_done() {
             "is its file system full?",
         ),
         (format!("{target} && mount -o remount,ro /srv/target"), "umount /srv/target", 3, "Read-only file system"),
+        (
+            format!("{state} && head -c 9999999 /dev/zero >/var/lib/trueup/filler; true"),
+            "umount /var/lib/trueup",
+            3,
+            "0 applied, 2 failed",
+        ),
         (
             format!("{state} && mount -o remount,ro /var/lib/trueup"),
             "umount /var/lib/trueup",
@@ -65,5 +71,5 @@ fn full_and_read_only_places_are_told_and_leave_nothing_half_done() {
         cases += 1;
     }
     println!("places and clocks: {cases} cases");
-    assert_eq!(cases, 5);
+    assert_eq!(cases, 6);
 }
