@@ -19,7 +19,8 @@
 //!                    systemd does not; `decided`: made first by who confirms or by who takes back
 //! runs/RUN/out/SLOT  the end of what a step said
 //! runs/RUN/kept/SLOT what was there before a step; `SLOT.absent` where nothing was, `SLOT.attributes` (`uid gid mode`
-//!                    a line) with `SLOT.names` (NUL after each) where only attributes were changed
+//!                    a line) with `SLOT.names` (NUL after each) where only attributes were changed; `SLOT.untouched`
+//!                    where it could not be kept, and so was not changed
 //! ```
 
 use super::quote::word;

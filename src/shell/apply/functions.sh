@@ -262,17 +262,19 @@ keep() {
   if [ -L "$k" ] || [ -e "$k" ]; then refuse "a copy for step $1 of this run is kept already" || return; fi
   if [ -L "$2" ] || [ -e "$2" ]; then
     if [ -n "${room-}" ] && size=$(du -skx -- "$2") && [ "${size%%[!0-9]*}" -gt "$room" ]; then
+      : >"$k.untouched"
       refuse "a copy of $2 for the undo takes ${size%%[!0-9]*} KiB, and keep_mb under [undo] in trueup.toml allows $room"
       return
     fi
-    cp -pPR -- "$2" "$k" || { rm -rf -- "$k"; return 1; }
+    cp -pPR -- "$2" "$k" || { rm -rf -- "$k"; : >"$k.untouched"; return 1; }
   else
     : >"$k.absent"
   fi
 }
 keep_attributes() {
   k=$r/kept/$1
-  find "$2" -xdev ! -type l $3 -exec sh -c 'stat -c "%u %g %a" -- "$@" >>"$0.attributes" && printf "%s\000" "$@" >>"$0.names"' "$k" {} +
+  find "$2" -xdev ! -type l $3 -exec sh -c 'stat -c "%u %g %a" -- "$@" >>"$0.attributes" && printf "%s\000" "$@" >>"$0.names"' "$k" {} + ||
+    { rm -f -- "$k.names" "$k.attributes"; : >"$k.untouched"; return 1; }
 }
 restore() {
   k=$s/runs/$1/kept/$2
@@ -288,7 +290,7 @@ restore() {
       if mounted "$3" || ! mv -fT -- "$3" "$4.old"; then rm -rf -- "$4"; return 1; fi
     fi
     rename "$4" "$3" && rm -rf -- "$4.old"
-  else
+  elif [ ! -e "$k.untouched" ]; then
     refuse "no copy of $3 was kept"
   fi
 }
