@@ -105,7 +105,6 @@ alive() {
   [ "${3-}" = "$boot" ] && kill -0 "$1" 2>/dev/null && { [ "$2" = - ] || [ "$(birth "$1")" = "$2" ]; }
 }
 lock() {
-  me=$(exec sh -c 'echo "$PPID"')
   { read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null || boot=-
   mine="$me $(birth "$me") $boot $1"
   patience=$2
@@ -148,6 +147,13 @@ sweep() {
     rm -f "$s/incoming/${i##*/}".*
     printf 'swept\n' >>"$j"
   done
+  # One that died before it had the lock has begun nothing.
+  for i in "$s"/runs/*/; do
+    if [ ! -e "$i/journal" ] && read -r p born <"$i/worker" && [ "$(birth "$p")" != "$born" ]; then
+      i=${i%/}
+      rm -rf "$i" "$s/incoming/${i##*/}".*
+    fi
+  done 2>/dev/null
 }
 # Once the lock is held, the oldest runs go, as far as they are too many, too old or too large: `forget RUN COUNT DAYS`.
 forget() {

@@ -270,6 +270,8 @@ fn body_of(out: &mut String, plan: &ApplyPlan, verify: &ProbeScript, first_verif
     let _ = write!(
         out,
         "b {start}\nif ! why=$(prepare {run} 2>&1); then printf %s \"$why\"; e {start} {NO_STATE}; exit 0; fi\n\
+         me=$(exec sh -c 'echo \"$PPID\"')\n\
+         (umask 077; printf '%s %s\\n' \"$me\" \"$(birth \"$me\")\" >\"$s/runs/{run}/worker\")\n\
          if ! lock {} {}; then\n\
          if [ -n \"$held\" ]; then printf %s \"$held\"; e {start} {LOCKED}; else printf %s \"$why\"; e {start} {NO_STATE}; fi\n\
          exit 0\nfi\n\
@@ -282,7 +284,6 @@ fn body_of(out: &mut String, plan: &ApplyPlan, verify: &ProbeScript, first_verif
             let _ = writeln!(out, "{{ {}; }} >\"$r/{name}\"", step::prints(text));
         }
     }
-    out.push_str("printf '%s %s\\n' \"$me\" \"$(birth \"$me\")\" >\"$r/worker\"\n");
     if !plan.ahead().is_empty() {
         out.push_str("known=$r/known\n: >\"$known\"\n");
     }
