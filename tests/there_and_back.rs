@@ -40,7 +40,7 @@ fn is() -> impl Strategy<Value = Is> {
         Just(Is::Nothing),
         ("[ -~\n]{0,20}", mode()).prop_map(|(text, mode)| Is::File(text, mode)),
         mode().prop_map(Is::Directory),
-        proptest::sample::select(vec!["a", "nowhere", "/etc", "../x y"]).prop_map(|t| Is::Link(t.into())),
+        proptest::sample::select(vec!["a", "b", "nowhere", "/etc", "../x y"]).prop_map(|t| Is::Link(t.into())),
     ]
 }
 
@@ -114,6 +114,37 @@ fn look(root: &Path) -> BTreeMap<String, (u32, u32, Vec<u8>)> {
     seen
 }
 
+fn there_and_back(before: &[Is], after: &[Wanted]) -> Result<(), TestCaseError> {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("out");
+    fs::create_dir(&root).unwrap();
+    NAMES.iter().zip(before).for_each(|(name, what)| make(&root, name, what));
+    let resources: String = NAMES.iter().zip(after).map(|(name, what)| resource(&root, name, what)).collect();
+    let resources = if resources.is_empty() { "    []\n".to_owned() } else { resources };
+    fs::write(dir.path().join("hosts.yml"), "all:\n  hosts:\n    here:\n      ansible_connection: local\n").unwrap();
+    fs::write(dir.path().join("site.yml"), format!("- hosts: all\n  resources:\n{resources}")).unwrap();
+    let run = |args: &[&str]| {
+        let output = here::trueup(dir.path()).args(args).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code().unwrap_or(-1), text(&output.stdout) + &text(&output.stderr))
+    };
+    let was = look(&root);
+    let (code, told) = run(&["apply", "--yes", "--no-history"]);
+    // What cannot be brought about is told, and the rest is done.
+    prop_assert!([0, 3].contains(&code), "{resources}\n{told}");
+    if code == 0 {
+        let (again, told) = run(&["plan"]);
+        prop_assert_eq!(again, 0, "{}", told);
+    }
+    let changed = look(&root) != was;
+    let (back, undone) = run(&["rollback", "last", "-i", "hosts.yml", "--yes", "--no-history"]);
+    if changed {
+        prop_assert_eq!(back, 0, "{}\n{}", told, undone);
+    }
+    prop_assert_eq!(look(&root), was, "{}\n{}", told, undone);
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 60, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
@@ -121,32 +152,14 @@ proptest! {
         before in proptest::collection::vec(is(), NAMES.len()),
         after in proptest::collection::vec(wanted(), NAMES.len()),
     ) {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().join("out");
-        fs::create_dir(&root).unwrap();
-        NAMES.iter().zip(&before).for_each(|(name, what)| make(&root, name, what));
-        let resources: String = NAMES.iter().zip(&after).map(|(name, what)| resource(&root, name, what)).collect();
-        let resources = if resources.is_empty() { "    []\n".to_owned() } else { resources };
-        fs::write(dir.path().join("hosts.yml"), "all:\n  hosts:\n    here:\n      ansible_connection: local\n").unwrap();
-        fs::write(dir.path().join("site.yml"), format!("- hosts: all\n  resources:\n{resources}")).unwrap();
-        let run = |args: &[&str]| {
-            let output = here::trueup(dir.path()).args(args).output().unwrap();
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            (output.status.code().unwrap_or(-1), text(&output.stdout) + &text(&output.stderr))
-        };
-        let was = look(&root);
-        let (code, told) = run(&["apply", "--yes", "--no-history"]);
-        // What cannot be brought about is told, and the rest is done.
-        prop_assert!([0, 3].contains(&code), "{resources}\n{told}");
-        if code == 0 {
-            let (again, told) = run(&["plan"]);
-            prop_assert_eq!(again, 0, "{}", told);
-        }
-        let changed = look(&root) != was;
-        let (back, undone) = run(&["rollback", "last", "-i", "hosts.yml", "--yes", "--no-history"]);
-        if changed {
-            prop_assert_eq!(back, 0, "{}\n{}", told, undone);
-        }
-        prop_assert_eq!(look(&root), was, "{}\n{}", told, undone);
+        there_and_back(&before, &after)?;
     }
+}
+
+#[test]
+fn a_link_comes_back_where_its_target_is() {
+    let file = || Wanted::File("x".into(), 0o644);
+    there_and_back(&[Is::Link("a".into())], &[file()]).unwrap();
+    there_and_back(&[Is::Link("b".into()), Is::Link("a".into())], &[Wanted::Link("b".into()), file()]).unwrap();
+    there_and_back(&[Is::Link("b".into()), Is::Link("a".into())], &[file(), Wanted::NoLink]).unwrap();
 }

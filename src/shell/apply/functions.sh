@@ -301,8 +301,8 @@ restore() {
   fi
 }
 rename() {
-  # The mv of busybox takes a link to a directory for the directory.
-  if [ -L "$2" ] && [ -d "$2" ] && [ ! -L "$1" ]; then
+  # The mv of busybox takes a link to a directory for the directory, and that of GNU puts no link where its target is.
+  if { [ -L "$2" ] && [ -d "$2" ] && [ ! -L "$1" ]; } || { [ -L "$1" ] && [ "$1" -ef "$2" ]; }; then
     mv -fT -- "$1" "$2" 2>/dev/null || { rm -f -- "$2" && mv -fT -- "$1" "$2"; }
   else
     mv -fT -- "$1" "$2"
