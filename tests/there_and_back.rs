@@ -51,7 +51,7 @@ fn wanted() -> impl Strategy<Value = Wanted> {
         Just(Wanted::NoFile),
         mode().prop_map(Wanted::Directory),
         Just(Wanted::NoDirectory),
-        proptest::sample::select(vec!["b", "nowhere", "/etc"]).prop_map(|t| Wanted::Link(t.into())),
+        proptest::sample::select(vec!["a", "b", "nowhere", "/etc"]).prop_map(|t| Wanted::Link(t.into())),
         Just(Wanted::NoLink),
     ]
 }
@@ -162,4 +162,18 @@ fn a_link_comes_back_where_its_target_is() {
     there_and_back(&[Is::Link("a".into())], &[file()]).unwrap();
     there_and_back(&[Is::Link("b".into()), Is::Link("a".into())], &[Wanted::Link("b".into()), file()]).unwrap();
     there_and_back(&[Is::Link("b".into()), Is::Link("a".into())], &[file(), Wanted::NoLink]).unwrap();
+}
+
+#[test]
+fn what_could_not_be_made_below_a_link_to_itself_is_no_trouble_to_take_back() {
+    let link = |target: &str| Wanted::Link(target.into());
+    let after = [Wanted::Whatever, link("b"), Wanted::Whatever, Wanted::Whatever, Wanted::Whatever, link("b")];
+    there_and_back(&[], &after).unwrap();
+}
+
+#[test]
+fn a_directory_comes_back_without_what_the_one_above_gives_to_new_ones() {
+    let before = [&[Is::Nothing, Is::Directory(0o2750)][..], &vec![Is::Nothing; 3], &[Is::Directory(0o700)]].concat();
+    let after = [vec![Wanted::Whatever; 5], vec![Wanted::NoDirectory]].concat();
+    there_and_back(&before, &after).unwrap();
 }

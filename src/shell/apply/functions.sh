@@ -289,15 +289,22 @@ restore() {
       read -r u g m <&3 && chown -h -- "$u:$g" "$f" && chmod -- "0000$m" "$f" || exit 255
     done' sh <"$k.names" 3<"$k.attributes"
   elif [ -e "$k.absent" ]; then
-    rm -f -- "$3"
+    if [ -L "$3" ] || [ -e "$3" ]; then rm -f -- "$3"; fi
   elif [ -L "$k" ] || [ -e "$k" ]; then
-    cp -pPR -- "$k" "$4" || { rm -rf -- "$4"; return 1; }
+    if ! cp -pPR -- "$k" "$4" || ! own_modes "$k" "$4"; then rm -rf -- "$4"; return 1; fi
     if [ -d "$3" ] && [ ! -L "$3" ]; then
       if mounted "$3" || ! mv -fT -- "$3" "$4.old"; then rm -rf -- "$4"; return 1; fi
     fi
     rename "$4" "$3" && rm -rf -- "$4.old"
   elif [ ! -e "$k.untouched" ]; then
     refuse "no copy of $3 was kept"
+  fi
+}
+# In a directory with the setgid bit, GNU cp leaves that bit on every directory it makes.
+own_modes() {
+  if [ -d "$2" ] && [ ! -L "$2" ] && [ -g "${2%/*}/" ]; then
+    find "$1" -type d -exec sh -c 'from=$1 to=$2; shift 2
+      for d do chmod -- "0000$(stat -c %a -- "$d")" "$to${d#"$from"}" || exit; done' sh "$1" "$2" {} +
   fi
 }
 rename() {
