@@ -7,6 +7,10 @@ use std::time::{Duration, Instant};
 const FIREWALL: &str = "- hosts: all\n  resources:\n    - firewall: base\n      policy: drop\n      allow: { port: 80 }\n    - file: /srv/beside\n      content: stays\n";
 const REFUSES_KEYS: &str = "- hosts: all\n  resources:\n    - file: /etc/ssh/sshd_config.d/keys.conf\n      content: \"PubkeyAuthentication no\\n\"\n      notify: service[ssh]\n    - service: ssh\n      state: running\n";
 
+/// What could still take a run back later.
+const NOTHING_WAITS: &str = "systemctl list-timers --all | grep trueup-revert; \
+    find /etc/systemd /run/systemd -name 'trueup-revert*'; pgrep -f '/var/lib/trueup/runs/[^ ]*/revert' || true";
+
 /// Applies what locks out, and looks whether the host is there again afterwards, as it was.
 fn is_taken_back(fleet: &Fleet, text: &str, id: &str, gone: &str) {
     let host = fleet.host("web1");
@@ -47,7 +51,7 @@ fn a_change_that_lets_the_operator_in_is_confirmed_and_stays() {
     let site = manifest(&fleet, &FIREWALL.replace("port: 80", "port: 22"));
     trueup(&fleet, "apply", &site, &["--yes", "--confirm-timeout", "6"]).code(0);
     // Nothing is left that could take it back later.
-    assert_eq!(host.sh("systemctl list-timers --all | grep -c trueup-revert || true").text(), "0");
+    assert_eq!(host.sh(NOTHING_WAITS).text(), "");
     trueup(&fleet, "plan", &site, &[]).code(0);
 }
 
@@ -75,4 +79,71 @@ fn a_host_is_there_again_though_the_operator_died_in_that_moment() {
     run.kill();
     wait_until(false);
     trueup(&fleet, "plan", &site, &[]).code(2).says("firewall[base]");
+}
+
+/// Starts a run that has all the time there is to be confirmed, and waits until it has done its work.
+fn unconfirmed(fleet: &Fleet, text: &str) -> Trueup {
+    let host = fleet.host("web1");
+    let site = manifest(fleet, text);
+    let mut run =
+        Trueup::start(fleet, "apply", &site, &["--yes", "--confirm-timeout", "600", "--connect-timeout", "2"]);
+    let begun = Instant::now();
+    while !host.sh("tail -qn 1 /var/lib/trueup/runs/*/journal | grep -q '^end$'").status.success() {
+        assert!(!run.has_ended() && begun.elapsed() < Duration::from_secs(60), "the run never comes to its end");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    run
+}
+
+#[test]
+fn a_host_that_lost_its_power_in_that_moment_takes_it_back_as_it_starts() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian)]);
+    let host = fleet.host("web1");
+    let run = unconfirmed(&fleet, REFUSES_KEYS);
+    assert!(!host.ssh("root", "true").status.success());
+    host.kill();
+    run.kill();
+    host.start();
+    trueup(&fleet, "plan", &manifest(&fleet, REFUSES_KEYS), &[])
+        .code(2)
+        .says("+ file[/etc/ssh/sshd_config.d/keys.conf]");
+    assert_eq!(host.sh(NOTHING_WAITS).text(), "");
+}
+
+#[test]
+fn a_host_that_lost_its_power_while_it_took_it_back_begins_again_as_it_starts() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian)]);
+    let host = fleet.host("web1");
+    let slow =
+        "#!/bin/sh\ncase $* in *keys.conf) mkdir /srv/begun 2>/dev/null && sleep 600 ;; esac\nexec /bin/rm \"$@\"\n";
+    std::fs::write(host.root.join("usr/local/bin/rm"), slow).unwrap();
+    host.sh("chmod 755 /usr/local/bin/rm").text();
+    let site = manifest(&fleet, REFUSES_KEYS);
+    let run = Trueup::start(&fleet, "apply", &site, &["--yes", "--confirm-timeout", "4", "--connect-timeout", "2"]);
+    let begun = Instant::now();
+    while !host.root.join("srv/begun").exists() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it is never taken back");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    host.kill();
+    run.kill();
+    host.start();
+    trueup(&fleet, "plan", &site, &[]).code(2).says("+ file[/etc/ssh/sshd_config.d/keys.conf]");
+    assert_eq!(host.sh(NOTHING_WAITS).text(), "");
+    assert_eq!(host.sh("ls /var/lib/trueup/lock 2>/dev/null | wc -l").text(), "0");
+}
+
+#[test]
+fn what_its_operator_could_not_confirm_is_confirmed_by_the_next_apply() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian)]);
+    let host = fleet.host("web1");
+    let run = unconfirmed(&fleet, FIREWALL);
+    run.kill();
+    // Somebody at the console lets the operator in again.
+    host.sh("nft insert rule inet trueup input tcp dport 22 accept").text();
+    let site = manifest(&fleet, &FIREWALL.replace("port: 80", "port: 22"));
+    trueup(&fleet, "plan", &site, &[]).code(2).says("not confirmed");
+    trueup(&fleet, "apply", &site, &["--yes"]).code(0);
+    assert_eq!(host.sh(NOTHING_WAITS).text(), "");
+    trueup(&fleet, "plan", &site, &[]).code(0);
 }

@@ -147,6 +147,11 @@ sweep() {
     rm -f "$s/incoming/${i##*/}".*
     printf 'swept\n' >>"$j"
   done
+  for i in "$units"/trueup-revert-*.service; do
+    i=${i##*/trueup-revert-}
+    i=${i%.service}
+    if [ ! -e "$s/runs/$i/revert" ] || { [ -e "$s/runs/$i/decided" ] && [ ! -e "$s/runs/$i/decided/back" ]; }; then unhook "$i"; fi
+  done
   # One that died before it had the lock has begun nothing.
   for i in "$s"/runs/*/; do
     if [ ! -e "$i/journal" ] && read -r p born <"$i/worker" && [ "$(birth "$p")" != "$born" ]; then
@@ -250,8 +255,11 @@ note_back() {
 # A change that may cut the operator off is taken back by the host itself, unless it is confirmed in time.
 arm() {
   disarm "${r##*/}"
-  if [ "$(id -u)" = 0 ] && [ -d /run/systemd/system ] && systemd-run --quiet --collect --unit="trueup-revert-${r##*/}" \
-    --on-active="$1" --timer-property=AccuracySec=500ms /bin/sh "$r/revert" 2>/dev/null; then return 0; fi
+  if [ "$(id -u)" = 0 ] && [ -d /run/systemd/system ]; then
+    hook "${r##*/}" || return
+    if systemd-run --quiet --collect --unit="trueup-revert-${r##*/}" --on-active="$1" \
+      --timer-property=AccuracySec=500ms /bin/sh "$r/revert" 2>/dev/null; then return 0; fi
+  fi
   if command -v setsid >/dev/null; then alone=setsid; else alone=; fi
   $alone sh -c 'trap "" HUP INT TERM; sleep "$1"; exec sh "$2"' sh "$1" "$r/revert" >/dev/null 2>&1 </dev/null &
   printf '%s %s\n' $! "$(birth $!)" >"$r/armed"
@@ -259,8 +267,31 @@ arm() {
 disarm() {
   if [ -d /run/systemd/system ]; then systemctl stop "trueup-revert-$1.timer" 2>/dev/null; fi
   if read -r p born <"$s/runs/$1/armed" && [ "$(birth "$p")" = "$born" ]; then kill -9 "$p"; fi 2>/dev/null
+  unhook "$1"
+}
+# A timer ends with the host: what nobody has confirmed by then is taken back when it starts again.
+units=/etc/systemd/system
+hook() {
+  mkdir -p "$units/multi-user.target.wants" || return
+  printf '%s\n' '[Unit]' "Description=Takes back trueup's run $1, which nobody has confirmed" \
+    "RequiresMountsFor=$r" 'After=ssh.service sshd.service nftables.service' \
+    '[Service]' 'Type=oneshot' "ExecStart=/bin/sh $r/revert" >"$units/trueup-revert-$1.service" &&
+    ln -sf "../trueup-revert-$1.service" "$units/multi-user.target.wants" || return
+  sync -- "$r/revert" "$units/trueup-revert-$1.service" "$units" "$units/multi-user.target.wants" 2>/dev/null
   return 0
 }
+# Whether this is who takes the run back, which nobody else has confirmed or is taking back: `decide RUN UNDO`. One that
+# died over it is begun again.
+decide() {
+  # A full disk is no reason to leave it.
+  if (umask 077; ! mkdir "$s/runs/$1/decided") 2>/dev/null && [ -d "$s/runs/$1/decided" ]; then
+    if [ ! -e "$s/runs/$1/decided/back" ] || grep -q '^end$' "$s/runs/$2/journal"; then unhook "$1"; return 1; fi
+    if read -r p born <"$s/runs/$2/worker" && [ "$(birth "$p")" = "$born" ]; then return 1; fi
+    rm -rf -- "$s/runs/$2"
+  fi 2>/dev/null
+  : >"$s/runs/$1/decided/back"
+}
+unhook() { rm -f "$units/trueup-revert-$1.service" "$units/multi-user.target.wants/trueup-revert-$1.service" 2>/dev/null; }
 
 # Copies of what was there.
 keep() {

@@ -1,6 +1,7 @@
 //! Changes that may cut the operator off: the host takes them back by itself, unless a new connection confirms them.
 //!
 //! Before such a step the host sets itself a timer, of systemd where it is there and a process of its own elsewhere.
+//! Under systemd a unit beside it does the same when the host starts again, for a timer does not outlive the host.
 //! When it rings, and nobody has confirmed, it stops the run and takes back what the run has done so far, which is a
 //! run of its own. Whether it is confirmed or taken back is decided by who makes the directory `decided` first.
 
@@ -36,14 +37,14 @@ impl Guard {
         let nonce = Nonce::new([0; 16]);
         let mut out = format!("(\n{}trap '' HUP\ntrap : PIPE\n", functions());
         out.push_str(&plan.state_dir.locate());
-        let _ = writeln!(out, "o=$s/runs/{}\n(umask 077; mkdir \"$o/decided\") 2>/dev/null || exit 0", plan.run);
+        let _ = writeln!(out, "o=$s/runs/{0}\ndecide {0} {1} || exit 0", plan.run, undo.run);
         // A run that hangs because it was cut off itself must not hold the lock.
         out.push_str(
             "if read -r p born <\"$o/worker\" && [ \"$(birth \"$p\")\" = \"$born\" ]; then\n\
              kill \"$p\"; sleep 1; if [ \"$(birth \"$p\")\" = \"$born\" ]; then kill -9 \"$p\"; fi\nfi 2>/dev/null\n",
         );
         super::body_of(&mut out, &undo, &ProbeScript::default(), 0);
-        out.push_str("exit 0\n)\n");
+        let _ = write!(out, "unhook {}\nexit 0\n)\n", word(plan.run.as_str()));
         crate::shell::script(&nonce, &out)
     }
 
