@@ -370,3 +370,40 @@ fn a_saved_plan_removes_and_forgets_what_it_says_and_no_more() {
     let ledger = project.ledger();
     assert!(ledger.contains("/later") && !ledger.contains("/app/config") && !ledger.contains("exec"), "{ledger}");
 }
+
+/// Makes two files, of which the second replaces what was there, and dies.
+const DIES: &str = "    - file: OUT/kept\n      content: x\n    - file: OUT/made\n      content: x\n    - file: OUT/there\n      content: new\n    - exec: dies\n      command: kill -9 $(readlink /var/lib/trueup/lock | cut -d' ' -f1)\n      require: ['file[OUT/made]', 'file[OUT/there]', 'file[OUT/kept]']\n    - file: OUT/never\n      content: x\n      require: exec[dies]\n";
+
+#[test]
+fn what_a_run_has_made_that_died_is_known_as_made() {
+    for told_first in [false, true] {
+        let project = Project::new(DIES);
+        project.write("there", "old");
+        let (code, text) = project.raw(&["apply"]);
+        assert_ne!(code, 0, "{text}");
+        assert!(project.has("made") && !project.ledger().contains("/made"), "{text}");
+        if told_first {
+            // The next apply tells the ledger, whatever it is about.
+            project.resources("site.yml", &LESS.replace("content: x", "content: y"));
+            project.ok(&["apply"]);
+            assert!(project.ledger().contains("/made"));
+        }
+        project.resources("site.yml", LESS);
+        project.ok(&["apply"]);
+        let text = project.ok(&["plan"]);
+        assert!(text.contains("/made") && !text.contains("/never"), "{text}");
+        project.ok(&["apply", "--prune", "--yes"]);
+        assert!(!project.has("made"));
+        assert!(project.has("kept") && project.has("there"), "what was there is merely released");
+        assert!(!project.ok(&["plan"]).contains("no longer in the manifest"));
+    }
+}
+
+#[test]
+fn a_run_that_died_takes_its_notes_back_with_it() {
+    let project = Project::new(DIES);
+    project.raw(&["apply"]);
+    project.ok(&["rollback", "last", "-i", "hosts.yml", "--yes"]);
+    assert!(!project.has("made") && !project.has("there"));
+    assert!(!project.ledger().contains("/made"), "{}", project.ledger());
+}

@@ -129,7 +129,7 @@ pub fn shown(host: &str, record: &Record, undoing: &Undoing, moved: &BTreeSet<&s
 /// The words of a command, without a shell's around them.
 fn words(argv: &[String]) -> String {
     match argv {
-        [sh, c, _, _, rest @ ..] if sh == "sh" && c == "-c" && !rest.is_empty() => rest.join(" "),
+        [sh, c, _, _, rest @ ..] if sh == "sh" && c == "-c" && !rest.is_empty() => words(rest),
         [sh, c, script, ..] if sh == "sh" && c == "-c" => script.clone(),
         _ => argv.join(" "),
     }

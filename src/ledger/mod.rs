@@ -19,11 +19,11 @@ mod ascii;
 mod tests;
 
 use crate::catalog::id::visible;
-use crate::shell::ledger::LARGEST;
+use crate::shell::ledger::{LARGEST, UNTOLD};
 use crate::shell::state::RunName;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 /// The file's format.
@@ -217,7 +217,15 @@ impl Ledger {
         if bytes.len() >= LARGEST {
             ledger.unread += 1;
         }
-        for line in rest.split_inclusive('\n') {
+        let mut lines = rest.split_inclusive('\n');
+        let told: Vec<&str> = lines.by_ref().take_while(|l| l.trim_end() != UNTOLD).collect();
+        // By their names, as the host will put them in.
+        let untold: Vec<&str> = lines.collect();
+        let name = |l: &'_ str| l.split_once(' ').map(|(name, _)| name.to_owned());
+        let names: HashSet<String> = untold.iter().copied().filter_map(name).collect();
+        let goes = |l: &str| name(l).is_some_and(|name| names.contains(&name));
+        let comes = untold.iter().copied().filter(|l| !l.ends_with(" \n"));
+        for line in told.iter().copied().filter(|l| !goes(l)).chain(comes) {
             if ledger.take(line).is_none() {
                 ledger.unread += 1;
             }

@@ -83,6 +83,20 @@ fn a_line_that_was_cut_off_or_changed_is_counted() {
 }
 
 #[test]
+fn what_a_run_that_died_would_have_told_counts_as_told() {
+    let ours = owner("fleet:site.yml");
+    let (a, b, c) = (entry("/etc/a"), entry("/etc/b"), entry("/etc/c"));
+    let text = String::from_utf8(put(b"", &lines(&ours, &[said(&a), said(&b)]))).unwrap();
+    let name = |e: &Entry| format!("{}_{}", ours.code(), e.thing().0);
+    let other = Entry { made: false, ..b.clone() };
+    let line = |e: &Entry| format!("{} {}\n", name(e), ascii::json(e));
+    let text = format!("{text}{UNTOLD}\n{} \n{}{}", name(&a), line(&other), line(&c));
+    let ledger = Ledger::parse(text.as_bytes()).unwrap();
+    assert_eq!(ledger.of(&ours).collect::<Vec<_>>(), [&other, &c]);
+    assert_eq!(ledger.unread, 0);
+}
+
+#[test]
 fn a_name_in_a_list_of_others_is_not_taken_for_the_line_of_that_name() {
     let ours = owner("fleet:site.yml");
     let a = entry("/etc/a");

@@ -16,6 +16,11 @@ pub mod tree;
 
 use frame::Nonce;
 
+/// Without the comments, which are for who reads the source.
+fn uncommented(functions: &str) -> String {
+    functions.lines().filter(|l| !l.trim_start().starts_with('#') && !l.is_empty()).map(|l| format!("{l}\n")).collect()
+}
+
 /// The frame around every script: a fixed environment, the marks of frames, and no standard input for what it
 /// runs, because the shell reads the script itself from there. One compound command, so that a shell has read all
 /// of it before it runs any of it.

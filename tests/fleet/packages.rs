@@ -1,7 +1,8 @@
 //! Packages and services by real apt and systemd.
 
 use crate::host::{Fleet, Kind};
-use crate::trueup::{manifest, trueup};
+use crate::trueup::{Trueup, manifest, on, trueup};
+use std::time::{Duration, Instant};
 
 fn site(resources: &str) -> String {
     format!("- hosts: all\n  resources:\n{resources}")
@@ -163,4 +164,43 @@ fn a_time_zone_is_set_and_one_that_is_nowhere_is_told() {
     );
     let nowhere = manifest(&fleet, &site("    - timezone: Europe/Nowhere\n"));
     trueup(&fleet, "plan", &nowhere, &[]).code(3).says("is tzdata installed?");
+}
+
+/// Ends the host in the midst of dpkg's unpacking.
+fn dies_over(fleet: &Fleet, site: &std::path::Path) {
+    let host = fleet.host("web1");
+    let slow = "#!/bin/sh\ncase $* in *--fsys-tarfile*) mkdir /srv/begun 2>/dev/null && sleep 600 ;; esac\nexec /usr/bin/dpkg-deb.whole \"$@\"\n";
+    host.sh("test -e /usr/bin/dpkg-deb.whole || mv /usr/bin/dpkg-deb /usr/bin/dpkg-deb.whole; rm -rf /srv/begun")
+        .text();
+    std::fs::write(host.root.join("usr/bin/dpkg-deb"), slow).unwrap();
+    host.sh("chmod 755 /usr/bin/dpkg-deb").text();
+    let run = Trueup::start(fleet, "apply", site, &["--yes"]);
+    let begun = Instant::now();
+    while !host.root.join("srv/begun").exists() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "dpkg unpacks nothing");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    host.kill();
+    run.kill();
+    host.start();
+    assert!(!host.sh("apt-get -y -q install tree").status.success(), "apt itself does not mind");
+}
+
+#[test]
+fn a_dpkg_that_died_in_its_midst_is_finished_by_the_next_apply_or_by_the_rollback() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian)]);
+    let host = fleet.host("web1");
+    let installed = || host.sh("dpkg-query -W -f '${db:Status-Status} ${binary:Package}\\n'").text();
+    let before = installed();
+    let site = manifest(&fleet, &site("    - package: jq\n    - package: tree\n"));
+    dies_over(&fleet, &site);
+    trueup(&fleet, "plan", &site, &[]).code(2).says("+ package[jq]").says("died here at package[jq]");
+    trueup(&fleet, "apply", &site, &["--yes"]).code(0);
+    trueup(&fleet, "plan", &site, &[]).code(0);
+    assert_eq!(host.sh("dpkg --audit").text(), "");
+    host.sh("apt-get -y -q remove jq tree && apt-get -y -q autoremove").text();
+    dies_over(&fleet, &site);
+    on(&fleet, &["rollback", "last", "--yes"]).code(0);
+    assert_eq!(host.sh("dpkg --audit").text(), "");
+    assert_eq!(installed(), before);
 }

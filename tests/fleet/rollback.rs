@@ -2,17 +2,7 @@
 
 use crate::host::{Fleet, Kind};
 use crate::snapshot::Snapshot;
-use crate::trueup::Ran;
-use crate::trueup::{example, manifest, run_with, trueup};
-
-/// Runs a command that needs no manifest.
-fn on(fleet: &Fleet, words: &[&str]) -> Ran {
-    let mut args: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
-    args.extend(["-i".into(), fleet.inventory().display().to_string()]);
-    args.extend(["--known-hosts".into(), fleet.known_hosts().display().to_string()]);
-    args.extend(["--private-key".into(), fleet.key().display().to_string()]);
-    run_with(&args, &[])
-}
+use crate::trueup::{example, manifest, on, trueup};
 
 /// What a rollback does not bring back, by the beginning of the path, and why.
 const STAYS: &[(&str, &str)] = &[

@@ -37,6 +37,15 @@ pub fn trueup(fleet: &Fleet, command: &str, manifest: &Path, more: &[&str]) -> R
     run_with(&arguments(fleet, command, manifest, more), &env.each_ref().map(|(name, dir)| (*name, dir.as_str())))
 }
 
+/// Runs a command that needs no manifest.
+pub fn on(fleet: &Fleet, words: &[&str]) -> Ran {
+    let mut args: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
+    args.extend(["-i".into(), fleet.inventory().display().to_string()]);
+    args.extend(["--known-hosts".into(), fleet.known_hosts().display().to_string()]);
+    args.extend(["--private-key".into(), fleet.key().display().to_string()]);
+    run_with(&args, &[])
+}
+
 fn arguments(fleet: &Fleet, command: &str, manifest: &Path, more: &[&str]) -> Vec<String> {
     let mut args: Vec<String> = vec![command.into(), manifest.display().to_string()];
     args.extend(["-i".into(), fleet.inventory().display().to_string()]);

@@ -24,14 +24,32 @@ const BACK: &str = r#"
 set -f
 list=$({ cat; echo now; dpkg-query -W -f '${db:Status-Status} ${binary:Package} ${Version}\n'; } | awk '
   $0 == "now" { now = 1; next }
-  $1 != "installed" { next }
-  !now { was[$2] = $3; next }
-  { is[$2] = 1; if (!($2 in was)) print $2 "-"; else if (was[$2] != $3) print $2 "=" was[$2] }
+  $1 == "not-installed" || $1 == "config-files" { next }
+  { whole = $1 == "installed" || $1 ~ /^triggers-/ }
+  !now { if (whole) was[$2] = $3; next }
+  { is[$2] = 1; if (!($2 in was)) print $2 "-"; else if (was[$2] != $3 || !whole) print $2 "=" was[$2] }
   END { for (p in was) if (!(p in is)) print p "=" was[p] }
 ') || exit
 if [ -z "$list" ]; then exit 0; fi
 DEBIAN_FRONTEND=noninteractive exec "$@" $list </dev/null
 "#;
+
+/// Runs the command behind it. A dpkg that died is finished first, for without that apt-get refuses everything; what it is
+/// in the midst of is in these files. Those of one that is still at work are there as well: it has the lock, and is left to
+/// it. Source: `debSystem::CheckUpdates` of apt.
+const FINISH_FIRST: &str = r#"
+for i in /var/lib/dpkg/updates/[0-9]*; do
+  if [ -e "$i" ]; then
+    DEBIAN_FRONTEND=noninteractive dpkg --force-confdef --force-confold --configure -a
+    break
+  fi
+done
+exec "$@"
+"#;
+
+fn finish_first(argv: Vec<String>) -> Vec<String> {
+    ["sh", "-c", FINISH_FIRST, "sh"].map(str::to_owned).into_iter().chain(argv).collect()
+}
 
 fn apt_get(words: &[&str]) -> Vec<String> {
     APT_GET.iter().chain(words).map(|w| (*w).to_owned()).collect()
@@ -100,10 +118,14 @@ impl Provider for Apt {
     fn note(&self) -> Option<(Vec<String>, Vec<String>)> {
         let list = ["dpkg-query", "-W", "-f", "${db:Status-Status} ${binary:Package} ${Version}\\n"];
         let back = ["sh", "-c", BACK, "sh"].map(str::to_owned).into_iter();
-        Some((
-            list.map(str::to_owned).to_vec(),
-            back.chain(apt_get(&["--allow-downgrades", "install", "--"])).collect(),
-        ))
+        // What a transaction that died has left half unpacked goes as well.
+        let half = "Dpkg::Options::=--force-remove-reinstreq";
+        let install = apt_get(&["-o", half, "--allow-downgrades", "install", "--"]);
+        Some((list.map(str::to_owned).to_vec(), finish_first(back.chain(install).collect())))
+    }
+
+    fn transaction(&self, argv: Vec<String>) -> Vec<String> {
+        finish_first(argv)
     }
 
     fn env(&self) -> Vec<(String, String)> {

@@ -87,6 +87,10 @@ pub(super) trait Provider: Sync {
     fn note(&self) -> Option<(Vec<String>, Vec<String>)> {
         None
     }
+    /// A command that changes packages, so that it also works where one before it has died.
+    fn transaction(&self, argv: Vec<String>) -> Vec<String> {
+        argv
+    }
     /// Environment that keeps it from asking.
     fn env(&self) -> Vec<(String, String)> {
         vec![]
@@ -238,8 +242,11 @@ impl ResourceType for Package {
 
     fn apply(&self, _: &[&Want<Params>], due: &[Due<'_, Self>], facts: &Facts, steps: &mut Steps) {
         let Some(provider) = provider(facts) else { return };
-        let command =
-            |argv: Vec<String>| Command { env: provider.env(), deadline: Some(DEADLINE), ..Command::new(argv) };
+        let command = |argv| Command {
+            env: provider.env(),
+            deadline: Some(DEADLINE),
+            ..Command::new(provider.transaction(argv))
+        };
         let mut transaction = |ids: &[&ResourceId], argv: Vec<String>, undo: Undo| match (provider.note(), undo) {
             (Some((before, back)), Undo::Run(_)) => {
                 steps.run(ids, Command { before: Some(before), ..command(argv) }, Undo::RunOn(back));

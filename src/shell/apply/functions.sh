@@ -54,6 +54,7 @@ idle() {
 write_ahead() {
   k=$r/kept/$1
   set -- "$r/journal"
+  for i in "$r/serves" "$r/notes"; do if [ -e "$i" ]; then set -- "$@" "$i"; fi; done
   for i in $new; do set -- "$@" "$s/owed/$i"; done
   for i in "$k"*; do
     if [ -d "$i" ] && [ ! -L "$i" ]; then
@@ -147,6 +148,9 @@ sweep() {
     rm -f "$s/incoming/${i##*/}".*
     printf 'swept\n' >>"$j"
   done
+  for i in "$s"/runs/*/; do
+    if [ -s "$i/notes" ] && [ ! -e "$i/before" ]; then ( r=${i%/}; told_late ); fi
+  done >/dev/null 2>&1
   for i in "$units"/trueup-revert-*.service; do
     i=${i##*/trueup-revert-}
     i=${i%.service}
@@ -233,6 +237,12 @@ ledger() {
   } >"$l.new" || { rm -f "$l.new"; return 1; }
   sync -- "$l.new" 2>/dev/null
   mv -fT -- "$l.new" "$l" && rm -f "$r/names" "$r/due"
+}
+# The ledger is told what a run did that died before it could.
+told_late() {
+  counted "$r"
+  grep -v '^- ' "$r/notes" >"$r/names"
+  mv -f "$r/names" "$r/notes" && ledger
 }
 # Notes that bring the ledger back to what it was before a run: `OLD:NEW` says which change of that is which of this.
 note_back() {

@@ -59,7 +59,7 @@ impl Guard {
 pub fn confirm(run: &RunName, state_dir: &StateDir, slot: u32, nonce: &Nonce) -> Vec<u8> {
     let text = format!(
         "b {slot}\n(\n{}{}(umask 077; mkdir \"$s/runs/{run}/decided\") 2>/dev/null || exit {TOO_LATE}\ndisarm {}\n\
-         for d in \"$s\"/runs/*/; do\nif [ -f \"$d/revert\" ] && (umask 077; mkdir \"$d/decided\") 2>/dev/null; then d=${{d%/}}; disarm \"${{d##*/}}\"; fi\ndone\n)\ne {slot} $?\n",
+         for d in \"$s\"/runs/*/; do\nif [ -f \"$d/revert\" ] && [ ! -d \"$d/decided\" ] && (umask 077; mkdir \"$d/decided\") 2>/dev/null; then d=${{d%/}}; disarm \"${{d##*/}}\"; fi\ndone\n)\ne {slot} $?\n",
         functions(),
         state_dir.locate(),
         word(run.as_str())

@@ -284,6 +284,21 @@ fn body_of(out: &mut String, plan: &ApplyPlan, verify: &ProbeScript, first_verif
             let _ = writeln!(out, "{{ {}; }} >\"$r/{name}\"", step::prints(text));
         }
     }
+    // Before anything is done, so that a run that dies has told of it as well.
+    if let LedgerNotes::Lines(lines) = &plan.ledger
+        && !lines.is_empty()
+    {
+        let serves = |s: &ApplyStep| {
+            format!("{} {}\n", s.slot, s.serves.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+        };
+        let serves: String = plan.steps.iter().map(serves).collect();
+        let _ = writeln!(
+            out,
+            "untold=$({{ {{ {}; }} >\"$r/serves\" && {{ {}; }} >\"$r/notes\"; }} 2>&1) || rm -f \"$r/notes\"",
+            step::prints(serves.as_bytes()),
+            step::prints(lines)
+        );
+    }
     if !plan.ahead().is_empty() {
         out.push_str("known=$r/known\n: >\"$known\"\n");
     }
@@ -313,11 +328,10 @@ fn body_of(out: &mut String, plan: &ApplyPlan, verify: &ProbeScript, first_verif
     match &plan.ledger {
         LedgerNotes::Nothing => {}
         LedgerNotes::Lines(lines) if lines.is_empty() => {}
-        LedgerNotes::Lines(lines) => {
+        LedgerNotes::Lines(_) => {
             let _ = writeln!(
                 out,
-                "b {LEDGER}\n{{ {{ {}; }} >\"$r/notes\" && ledger; }} 2>&1\ne {LEDGER} $?",
-                step::prints(lines)
+                "b {LEDGER}\n{{ if [ -e \"$r/notes\" ]; then ledger; else refuse \"$untold\"; fi; }} 2>&1\ne {LEDGER} $?"
             );
         }
         LedgerNotes::Back { run, changes } => {
@@ -378,9 +392,8 @@ pub fn receive(
     super::listening(nonce, &text)
 }
 
-/// Without the comments, which are for who reads the source.
 pub(super) fn functions() -> String {
-    FUNCTIONS.lines().filter(|l| !l.trim_start().starts_with('#') && !l.is_empty()).map(|l| format!("{l}\n")).collect()
+    super::uncommented(FUNCTIONS) + &super::uncommented(super::ledger::COUNTED)
 }
 
 fn one(out: &mut String, plan: &ApplyPlan, step: &ApplyStep, with_steps: &BTreeSet<usize>) {

@@ -250,7 +250,7 @@ fn contents(body: &Body) -> String {
 /// Commands that print some bytes, at least one.
 pub(super) fn prints(bytes: &[u8]) -> String {
     let pieces: Vec<_> = bytes.chunks(PIECE).map(|p| format!("printf {}", printf_format(p))).collect();
-    pieces.join(" && ")
+    if pieces.is_empty() { ":".to_owned() } else { pieces.join(" && ") }
 }
 
 fn run(command: &Command, limit: u64) -> String {
