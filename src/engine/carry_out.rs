@@ -271,7 +271,7 @@ pub fn refused(frames: &[Frame]) -> Option<HostStatus> {
         }),
         NO_STATE => Some(HostStatus::Unreachable {
             reason: format!("the host has no place to keep its journal: {}", said()),
-            help: Some("nothing was changed; is its disk full or read-only?".into()),
+            help: Some("nothing was changed".into()),
         }),
         _ => Some(HostStatus::Unreachable { reason: said(), help: None }),
     }

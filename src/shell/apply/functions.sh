@@ -23,7 +23,15 @@ gate() {
     e "$1" 250
     return 1
   fi
-  printf 'begin %s %s\n' "$1" "$7" >>"$r/journal"
+  # What cannot be put on record is not done.
+  if ! printf 'begin %s %s\n' "$1" "$7" >>"$r/journal"; then
+    : >"$r/out/reserve"
+    printf 'begin %s %s\ndone %s 1\n' "$1" "$7" "$1" >>"$r/journal"
+    for i in $2; do eval "x$i=$i"; done
+    full
+    e "$1" 1
+    return 1
+  fi 2>/dev/null
   o=$r/out/$1
   : >"$o"
   new=
@@ -74,6 +82,13 @@ fin() {
     250 | 253 | 254) printf 'exit status %s\n' "$f" >>"$o"; f=1 ;;
     124) printf 'stopped after %s s, its deadline\n' "$4" >>"$o" ;;
   esac
+  if [ "$f" != 0 ] && [ ! -s "$o" ]; then
+    if ! printf ' ' >"$r/out/room"; then
+      : >"$r/out/reserve"
+      full >"$o"
+    fi 2>/dev/null
+    : >"$r/out/room"
+  fi
   printf 'done %s %s\n' "$1" "$f" >>"$r/journal"
   if [ -s "$o" ]; then tail -c 65536 "$o"; fi
   e "$1" "$f"
@@ -88,6 +103,9 @@ owe() {
   printf '%s\n' "$2" >"$s/owed/$1"
 }
 pay() { rm -f "$s/owed/$1"; }
+# Why nothing was said: there was no room for it. A little is held in reserve, so that the end can be on record.
+full() { echo "nothing more can be written below $s; is its file system full?"; }
+reserve() { printf '%32768s' '' >"$r/out/reserve"; }
 refuse() { printf '%s\n' "$1" >&2; return 1; }
 
 # The lock: a link whose target says who holds it, so that it is never there without an owner.
@@ -179,6 +197,7 @@ watch() {
   done
 }
 tidy() {
+  : >"$r/out/reserve"
   if [ -n "${watcher-}" ]; then kill "$watcher" 2>/dev/null; fi
   find "$r/out" -type f -size 0 -exec rm -f {} + -o -type f -size +128 -exec sh -c "$shrink" sh {} + 2>/dev/null
   unlock
@@ -313,7 +332,8 @@ keep() {
       refuse "a copy of $2 for the undo takes ${size%%[!0-9]*} KiB, and keep_mb under [undo] in trueup.toml allows $room"
       return
     fi
-    cp -pPR -- "$2" "$k" || { rm -rf -- "$k"; : >"$k.untouched"; return 1; }
+    # What it says is held back until there is room for it again.
+    why=$(cp -pPR -- "$2" "$k" 2>&1) || { rm -rf -- "$k"; : >"$k.untouched"; refuse "no copy could be kept for the undo: $why"; return; }
   else
     : >"$k.absent"
   fi

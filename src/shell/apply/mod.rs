@@ -279,11 +279,13 @@ fn body_of(out: &mut String, plan: &ApplyPlan, verify: &ProbeScript, first_verif
         word(&format!("{run} {owner}")),
         plan.lock_wait.as_secs()
     );
+    out.push_str("if ! { reserve");
     for (name, text) in [("record", &plan.record), ("looks", &looks(&plan.looks)), ("revert", &revert)] {
         if !text.is_empty() {
-            let _ = writeln!(out, "{{ {}; }} >\"$r/{name}\"", step::prints(text));
+            let _ = write!(out, " &&\n{{ {}; }} >\"$r/{name}\"", step::prints(text));
         }
     }
+    let _ = writeln!(out, "; }} 2>/dev/null; then rm -rf -- \"$r\"; full; e {start} {NO_STATE}; exit 0; fi");
     // Before anything is done, so that a run that dies has told of it as well.
     if let LedgerNotes::Lines(lines) = &plan.ledger
         && !lines.is_empty()
@@ -325,6 +327,7 @@ fn body_of(out: &mut String, plan: &ApplyPlan, verify: &ProbeScript, first_verif
         let changes: Vec<_> = changes.iter().map(ToString::to_string).collect();
         let _ = writeln!(out, "note {group} '{}'", changes.join(" "));
     }
+    out.push_str(": >\"$r/out/reserve\"\n");
     match &plan.ledger {
         LedgerNotes::Nothing => {}
         LedgerNotes::Lines(lines) if lines.is_empty() => {}

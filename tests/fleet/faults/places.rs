@@ -35,8 +35,8 @@ fn full_and_read_only_places_are_told_and_leave_nothing_half_done() {
         (
             format!("{state} && head -c 9999999 /dev/zero >/var/lib/trueup/filler; true"),
             "umount /var/lib/trueup",
-            3,
-            "0 applied, 2 failed",
+            4,
+            "nothing more can be written below /var/lib/trueup; is its file system full?",
         ),
         (
             format!("{state} && mount -o remount,ro /var/lib/trueup"),
