@@ -52,7 +52,7 @@ impl Ground {
             let case = format!("{how:?} at {point:?}, version {}", self.version);
             let site = self.tier.manifest(&self.fleet, self.version);
             self.kill_point.arm(how, point.number);
-            let mut run = Trueup::start(&self.fleet, "apply", &site, &["--yes", "--confirm-timeout", "30"]);
+            let mut run = Trueup::start(&self.fleet, "apply", &site, &["--yes", "--confirm-timeout", "15"]);
             self.kill_point.wait_for(&case, &mut run);
             match how {
                 How::Controller => {
@@ -107,7 +107,7 @@ fn death_of_the_remote_shell_at_every_other_moment() {
 fn die_at_every_second_moment(from: usize) {
     let ground = Ground::new();
     // After the last step the number of calls differs by a few, for the confirmation comes when it comes.
-    let sure = ground.points.len() - 4;
+    let sure = ground.points.len() - 8;
     let points: Vec<Point> = ground.points.iter().take(sure).skip(from).step_by(2).cloned().collect();
     ground.die_at_each(How::Shell, &points);
 }

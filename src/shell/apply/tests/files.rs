@@ -210,39 +210,6 @@ fn what_cannot_be_written_leaves_the_old_file_and_nothing_else() {
 }
 
 #[test]
-fn a_full_disk_leaves_the_old_file() {
-    let mount = "mount -t tmpfs -o size=64k none \"$1/d\" && printf old >\"$1/d/f\" && shift && exec \"$@\"";
-    Host::each(|host| {
-        let plan = host.plan(
-            "r1",
-            vec![
-                step(0, 0, file(&host.at("f"), &vec![b'x'; 200_000])),
-                step(1, 1, sh(&format!("cat {0}/f; ls -A {0}", host.at("").trim_end_matches('/')))),
-            ],
-        );
-        let text = script(&plan, &ProbeScript::default(), VERIFY, &nonce());
-        let mut child = std::process::Command::new("unshare")
-            .args(["-m", "sh", "-c", mount, "sh"])
-            .arg(host.root.path())
-            .args(host.shell)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let sent = std::io::Write::write_all(&mut child.stdin.take().unwrap(), &text);
-        let mut frames: Vec<Frame> = vec![];
-        let out = child.wait_with_output().unwrap();
-        if sent.is_err() || !out.status.success() {
-            return;
-        }
-        FrameParser::new(&nonce(), Default::default()).push(&out.stdout, &mut frames).unwrap();
-        assert_ne!(status(&frames, 0), 0, "{:?}", host.shell);
-        assert_eq!(said(&frames[2]), "oldf\n", "{:?} {}", host.shell, said(&frames[1]));
-    });
-}
-
-#[test]
 fn attributes_go_down_a_tree_without_following_links() {
     Host::each(|host| {
         let set = |path: &str, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();

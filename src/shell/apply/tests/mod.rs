@@ -1,6 +1,7 @@
 mod files;
 mod flow;
 mod ledger;
+mod room;
 
 use super::*;
 use crate::shell::frame::{Frame, FrameParser};
