@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use std::hint::black_box;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trueup::catalog::Catalog;
 use trueup::catalog::compile::{HostInput, Selection, compile};
@@ -84,8 +85,14 @@ fn load(site: &str) -> Project {
     std::fs::write(dir.path().join("site.yml"), site).expect("written");
     std::fs::write(dir.path().join("templates/app.conf.j2"), TEMPLATE).expect("written");
     let types: Vec<_> = TYPES.iter().map(|t| t.name()).collect();
-    let loaded =
-        project::load(&dir.path().join("site.yml"), vec![], &types, Sources::default(), Diagnostics::default());
+    let loaded = project::load(
+        &dir.path().join("site.yml"),
+        vec![],
+        &types,
+        Arc::default(),
+        Sources::default(),
+        Diagnostics::default(),
+    );
     loaded.unwrap_or_else(|e| panic!("{}", told(&e.found, &e.sources)))
 }
 

@@ -49,6 +49,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("russh::", &["src/transport/", "src/saved/sign"]),
     ("aes_gcm::", &["src/saved/seal.rs"]),
     ("argon2::", &["src/saved/seal.rs"]),
+    ("pbkdf2::", &["src/language/vault/cipher.rs"]),
+    ("ctr::", &["src/language/vault/cipher.rs"]),
     ("indicatif::", &["src/report/progress.rs"]),
     ("granit_parser::", &["src/language/yaml.rs"]),
     ("rusqlite::", &["src/store/history/"]),

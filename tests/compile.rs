@@ -1,6 +1,7 @@
 //! From a project's files to a host's catalog, and what an author is told on the way.
 
 use std::path::Path;
+use std::sync::Arc;
 use trueup::catalog::Catalog;
 use trueup::catalog::compile::{HostInput, Selection, compile};
 use trueup::facts::{Facts, Os};
@@ -26,8 +27,9 @@ fn catalog(files: &[(&str, &str)]) -> Result<Catalog, String> {
         text.join("\n\n").replace(&format!("{}/", dir.path().display()), "")
     };
     let site = dir.path().join("site.yml");
-    let project = project::load(Path::new(&site), vec![], &types, Sources::default(), Diagnostics::default())
-        .map_err(|e| tell(&e.found, &e.sources))?;
+    let project =
+        project::load(Path::new(&site), vec![], &types, Arc::default(), Sources::default(), Diagnostics::default())
+            .map_err(|e| tell(&e.found, &e.sources))?;
     let facts = Facts {
         hostname: "web1".into(),
         cpus: 4,
@@ -222,7 +224,8 @@ fn a_module_has_no_files_but_its_own() {
         let text = format!("resources:\n  - file: /a\n    {what}\n");
         std::fs::write(module.join("module.yml"), text).unwrap();
         let site = dir.path().join("project/site.yml");
-        let project = project::load(&site, vec![], &types, Sources::default(), Diagnostics::default()).unwrap();
+        let project =
+            project::load(&site, vec![], &types, Arc::default(), Sources::default(), Diagnostics::default()).unwrap();
         let groups = minijinja::Value::from(());
         let plays = project.plays.iter().collect();
         let host = HostInput { name: "web1", group_names: &[], vars: vec![], groups: &groups, plays };
@@ -252,7 +255,8 @@ fn what_is_written_is_compiled_once_for_all_hosts() {
     let path = dir.path().join("site.yml");
     std::fs::write(&path, site).unwrap();
     let types: Vec<_> = TYPES.iter().map(|t| t.name()).collect();
-    let project = project::load(&path, vec![], &types, Sources::default(), Diagnostics::default()).unwrap();
+    let project =
+        project::load(&path, vec![], &types, Arc::default(), Sources::default(), Diagnostics::default()).unwrap();
     let groups = minijinja::Value::from_pairs([("web", vec!["web1"])]);
     for n in 0..20 {
         let name = format!("web{n}");

@@ -60,7 +60,7 @@ fn a_late_host_holds_up_no_other() {
         remote: false,
     };
     let run = Arc::new(Run {
-        project: Arc::new(project::empty(Sources::default(), Diagnostics::default()).ok().unwrap()),
+        project: Arc::new(project::empty(Arc::default(), Sources::default(), Diagnostics::default()).ok().unwrap()),
         jobs: (0..HOSTS).map(job).collect(),
         groups: Value::UNDEFINED,
         selection: Selection::default(),

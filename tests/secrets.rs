@@ -135,8 +135,9 @@ fn catalog(site: &str) -> Result<Catalog, String> {
         let text: Vec<_> = found.iter().map(|d| d.render(sources, false)).collect();
         text.join("\n\n").replace(&format!("{}/", dir.path().display()), "")
     };
-    let project = project::load(Path::new(&path), vec![], &types, Sources::default(), Diagnostics::default())
-        .map_err(|e| tell(&e.found, &e.sources))?;
+    let project =
+        project::load(Path::new(&path), vec![], &types, Arc::default(), Sources::default(), Diagnostics::default())
+            .map_err(|e| tell(&e.found, &e.sources))?;
     let groups = minijinja::Value::from(());
     let plays = project.plays.iter().collect();
     let host = HostInput { name: "web1", group_names: &[], vars: vec![], groups: &groups, plays };

@@ -1,5 +1,6 @@
 //! From what was written to one host's catalog: variables bound, templates rendered, types checked, edges drawn.
 
+use super::body;
 use super::departed::{self, Removal};
 use super::id::ResourceId;
 use super::link::{Linked, References, cycle_error, tell_what_is_managed};
@@ -7,7 +8,7 @@ use super::selection::Candidate;
 pub use super::selection::Selection;
 use super::{Catalog, Resource};
 use crate::facts::Facts;
-use crate::language::diagnostic::{Diagnostic, Diagnostics, Severity, did_you_mean};
+use crate::language::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::language::health;
 use crate::language::manifest::{Declaration, Play};
 use crate::language::module;
@@ -17,7 +18,6 @@ use crate::language::scope::{Scope, to_value};
 use crate::language::span::{Span, Spanned};
 use crate::resources::batch::{Batch, Declared, Type};
 use crate::resources::{Places, TYPES, Together};
-use crate::shell::body::Body;
 use crate::shell::health::HealthCheck;
 use minijinja::value::{Serde, Value};
 use std::collections::HashMap;
@@ -250,7 +250,7 @@ impl Compiler<'_> {
         {
             return Err(Diagnostic::error("wrong value", Some(secret.span), "text for a host cannot hold a NUL byte"));
         }
-        let body = if kind.has_body() { self.body(d, &params, scope)? } else { None };
+        let body = if kind.has_body() { body::of(self.project, d, &params, scope)? } else { None };
         let text = |node: &Option<Node>| match node {
             None => Ok(None),
             Some(node) => {
@@ -308,69 +308,6 @@ impl Compiler<'_> {
             });
         }
         Ok(())
-    }
-
-    /// What `content`, `source` or `template` come to.
-    fn body(&self, d: &Declaration, params: &Mapping, scope: &Scope) -> Result<Option<Body>, Diagnostic> {
-        let of = |name: &str| params.iter().find(|(k, _)| k.value == name).filter(|(_, v)| v.value != Yaml::Null);
-        let given: Vec<_> = ["content", "source", "template"].iter().filter_map(|n| of(n)).collect();
-        let [(key, value)] = given.as_slice() else {
-            let (Some((first, _)), Some((second, _))) = (given.first(), given.get(1)) else { return Ok(None) };
-            return Err(Diagnostic::error(
-                "contents given twice",
-                Some(second.span),
-                format!("`{}` as well", second.value),
-            )
-            .related(first.span, "given here already")
-            .help("a file has one of content, source and template"));
-        };
-        // What is no string is told when the parameters are typed.
-        let text = match &value.value {
-            Yaml::String(s) => s.clone(),
-            Yaml::Int(n) if value.rendered => n.to_string(),
-            Yaml::Float(n) if value.rendered => n.to_string(),
-            Yaml::Bool(b) if value.rendered => b.to_string(),
-            _ => return Ok(None),
-        };
-        let own = d.module.as_ref().map(|m| format!("{m}:{text}"));
-        match key.value.as_str() {
-            "content" => Ok(Some(Body::held(text.into_bytes(), value.secret))),
-            "template" => {
-                let templates = &self.project.templates;
-                let name = own.filter(|n| templates.has(n)).unwrap_or_else(|| text.clone());
-                if !templates.has(&name) {
-                    let folder = d.module.as_ref().map_or("templates/".into(), |m| format!("modules/{m}/templates/"));
-                    let e = Diagnostic::error(
-                        "template not found",
-                        Some(value.span),
-                        format!("there is no {folder}{text}"),
-                    );
-                    let names: Vec<_> = templates.names().map(|n| n.rsplit(':').next().unwrap_or(n)).collect();
-                    return Err(match did_you_mean(&text, names) {
-                        Some(near) => e.help(format!("did you mean `{near}`?")),
-                        None => e,
-                    });
-                }
-                let (rendered, secret) =
-                    templates.render_file(&name, scope).map_err(|e| e.related(value.span, "rendered for this"))?;
-                Ok(Some(Body::held(rendered.into_bytes(), secret)))
-            }
-            _ => {
-                let files = &self.project.files;
-                match own.and_then(|n| files.get(&n)).or_else(|| files.get(&text)) {
-                    Some(body) => Ok(Some(body.clone())),
-                    None => {
-                        let folder = d.module.as_ref().map_or("files/".into(), |m| format!("modules/{m}/files/"));
-                        let told = match text.starts_with('/') {
-                            true => "a source is no absolute path".to_owned(),
-                            false => format!("there is no {folder}{text}"),
-                        };
-                        Err(Diagnostic::error("source not found", Some(value.span), told)
-                            .help("what a source names stands in the folder `files` beside the manifest, or in the module's own"))
-                    }
-                }
-            }
-        }
     }
 
     fn call(&mut self, d: &Declaration, scope: &Scope, inherited: &Inherited, depth: usize) -> Result<(), Diagnostic> {

@@ -1,5 +1,6 @@
 //! One host's resources as a dependency graph, all values final.
 
+mod body;
 pub mod compile;
 pub mod departed;
 pub mod graph;

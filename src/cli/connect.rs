@@ -38,7 +38,8 @@ impl Asked {
     }
 }
 
-fn ask(prompt: &str) -> Result<Secret, CliError> {
+/// A password that is typed and not shown.
+pub fn ask(prompt: &str) -> Result<Secret, CliError> {
     let answer = rpassword::prompt_password(prompt);
     answer.map(Secret::new).map_err(|e| CliError::Other(format!("no password could be asked for: {e}")))
 }

@@ -1,15 +1,16 @@
 //! Variables of the command line.
 
-use crate::inventory;
+use crate::inventory::vars::{self, Contents};
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::language::mask::masked;
 use crate::language::node::{Mapping, Node, Yaml};
 use crate::language::span::{Sources, Span, Spanned};
+use crate::language::vault::Keyring;
 use crate::language::yaml;
 use std::path::Path;
 
-/// `-e`: `name=value`, several of them, a mapping, or `@FILE`.
-pub fn extra_vars(given: &[String], sources: &mut Sources, found: &mut Diagnostics) -> Mapping {
+/// `-e`: `name=value`, several of them, a mapping, or `@FILE`, which `keyring` opens where it is encrypted.
+pub fn extra_vars(given: &[String], keyring: &Keyring, sources: &mut Sources, found: &mut Diagnostics) -> Mapping {
     let mut vars: Mapping = vec![];
     let mut set = |key: Spanned<String>, value: Node| {
         vars.retain(|(k, _)| k.value != key.value);
@@ -17,7 +18,14 @@ pub fn extra_vars(given: &[String], sources: &mut Sources, found: &mut Diagnosti
     };
     for text in given {
         if let Some(path) = text.strip_prefix('@') {
-            inventory::vars::file(Path::new(path), sources, found).into_iter().for_each(|(k, v)| set(k, v));
+            let vars = match vars::file(Path::new(path), sources, found) {
+                Contents::Vars(vars) => vars,
+                Contents::Sealed(file) => file.open(keyring).unwrap_or_else(|errors| {
+                    found.extend(errors);
+                    vec![]
+                }),
+            };
+            vars.into_iter().for_each(|(k, v)| set(k, v));
             continue;
         }
         let file = sources.add("-e", masked(text));

@@ -14,7 +14,8 @@ pub fn tell_more(project: &Project, inventory: &Inventory, found: &mut Diagnosti
         [] => vec!["localhost".into()],
         hosts => hosts.iter().map(|h| h.name.clone()).collect(),
     };
-    for name in names {
+    // What is encrypted there would be missing, which is no mistake.
+    for name in names.into_iter().filter(|n| !inventory.is_sealed(n)) {
         let group_names = inventory.group_names(&name);
         let input = HostInput {
             name: &name,

@@ -4,6 +4,7 @@ use super::connect::{Asked, way};
 use super::extra_vars::extra_vars;
 use super::findings::tell_more;
 use super::prepared::{Prepared, Work};
+use super::vault::VaultArgs;
 use super::{CliError, Output};
 use crate::catalog::compile::Selection;
 use crate::engine::run::{Job, Run};
@@ -12,6 +13,7 @@ use crate::language::diagnostic::{Diagnostics, Severity};
 use crate::language::project::{self, Project};
 use crate::language::settings::{self, Settings};
 use crate::language::span::{Sources, Span};
+use crate::language::vault::Keyring;
 use crate::report::text;
 use crate::resources::TYPES;
 use crate::shell::apply::Keep;
@@ -44,6 +46,8 @@ pub struct HostArgs {
     /// A variable, name=value, or @FILE of them. Stronger than any other. Can be given again.
     #[arg(short, long = "extra-vars", value_name = "VARS")]
     pub extra_vars: Vec<String>,
+    #[command(flatten)]
+    pub vault: VaultArgs,
 }
 
 /// How hosts are reached.
@@ -169,8 +173,21 @@ fn inventories(args: &HostArgs, dir: &Path) -> Vec<String> {
     usual.iter().map(|n| dir.join(n)).find(|p| p.exists()).map(|p| p.display().to_string()).into_iter().collect()
 }
 
-/// Reads an inventory alone, without a manifest.
-pub fn load_inventory(args: &HostArgs, output: &Output) -> Result<Inventory, CliError> {
+/// Opens the variables of these hosts that are encrypted.
+fn open<'a>(
+    inventory: &mut Inventory,
+    hosts: impl IntoIterator<Item = &'a str>,
+    keyring: &Keyring,
+    sources: &Sources,
+    output: &Output,
+) -> Result<(), CliError> {
+    let mut found = Diagnostics::default();
+    inventory.open(hosts, keyring, &mut found);
+    if found.has_errors() { Err(told(&found, sources, output)) } else { Ok(()) }
+}
+
+/// Reads an inventory alone, without a manifest. What is encrypted in it stays closed.
+pub fn load_inventory(args: &HostArgs, output: &Output) -> Result<(Inventory, Sources), CliError> {
     let mut sources = Sources::default();
     let paths = inventories(args, Path::new(""));
     if paths.is_empty() {
@@ -180,7 +197,20 @@ pub fn load_inventory(args: &HostArgs, output: &Output) -> Result<Inventory, Cli
     if args.limit.as_deref().is_some_and(|l| l.contains("localhost")) {
         inventory.add_localhost();
     }
-    Ok(inventory)
+    Ok((inventory, sources))
+}
+
+/// Opens what is encrypted of these hosts' variables, with the passwords that are given or that the settings here name.
+pub fn open_inventory<'a>(
+    args: &HostArgs,
+    (inventory, sources): (&mut Inventory, &mut Sources),
+    hosts: impl IntoIterator<Item = &'a str>,
+    output: &Output,
+) -> Result<Arc<Keyring>, CliError> {
+    let settings = settings::read(Path::new(""), sources).map_err(|found| told(&found, sources, output))?;
+    let keyring = args.vault.keyring(&settings, output)?;
+    open(inventory, hosts, &keyring, sources, output)?;
+    Ok(keyring)
 }
 
 /// The hosts that `--limit` leaves.
@@ -223,7 +253,8 @@ pub fn load_project(args: &ProjectArgs, output: &Output) -> Result<Loaded, CliEr
         found.extend(errors);
         Settings::default()
     });
-    let extra = extra_vars(&args.hosts.extra_vars, &mut sources, &mut found);
+    let keyring = args.hosts.vault.keyring(&settings, output)?;
+    let extra = extra_vars(&args.hosts.extra_vars, &keyring, &mut sources, &mut found);
     let paths = inventories(&args.hosts, &dir);
     let inventory = match inventory::load(&paths, Some(&dir), &mut sources) {
         Ok(inventory) => Some(inventory),
@@ -233,7 +264,7 @@ pub fn load_project(args: &ProjectArgs, output: &Output) -> Result<Loaded, CliEr
         }
     };
     let types: Vec<_> = TYPES.iter().map(|t| t.name()).collect();
-    let loaded = project::load(&args.manifest, extra, &types, sources, found);
+    let loaded = project::load(&args.manifest, extra, &types, keyring.clone(), sources, found);
     let project = loaded.map_err(|mut error| {
         if let (Some(project), Some(inventory)) = (&error.readable, &inventory) {
             tell_more(project, inventory, &mut error.found);
@@ -285,6 +316,7 @@ pub fn load_project(args: &ProjectArgs, output: &Output) -> Result<Loaded, CliEr
             if args.hosts.limit.is_some() { "no play's hosts are within --limit" } else { "no play matches any host" };
         return Err(CliError::Other(format!("{why}: there is nothing to do")));
     }
+    open(&mut inventory, hosts.iter().map(|(h, _)| h.as_str()), &keyring, &sources, output)?;
     let identity = settings.identity(&args.manifest);
     Ok(Loaded { project: Arc::new(project), identity, undo: settings.undo, inventory, hosts })
 }
@@ -313,9 +345,9 @@ pub fn without_manifest(
     output: &Output,
 ) -> Result<Arc<Run>, CliError> {
     let only_here = pattern == "localhost" && hosts.inventory.is_empty();
-    let mut inventory = match load_inventory(hosts, output) {
-        Ok(inventory) => inventory,
-        Err(_) if only_here => Inventory::default(),
+    let (mut inventory, mut sources) = match load_inventory(hosts, output) {
+        Ok(loaded) => loaded,
+        Err(_) if only_here => (Inventory::default(), Sources::default()),
         Err(error) => return Err(error),
     };
     if pattern.contains("localhost") {
@@ -329,7 +361,8 @@ pub fn without_manifest(
     if names.is_empty() {
         return Err(CliError::Other(format!("no host matches {pattern}")));
     }
-    let project = project::empty(Sources::default(), Diagnostics::default());
+    let keyring = open_inventory(hosts, (&mut inventory, &mut sources), names.iter().map(String::as_str), output)?;
+    let project = project::empty(keyring, sources, Diagnostics::default());
     let project = project.map_err(|e| told(&e.found, &e.sources, output))?;
     let hosts = names.into_iter().map(|n| (n, vec![])).collect();
     let (identity, undo) = (String::new(), settings::Undo::default());

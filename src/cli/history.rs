@@ -1,4 +1,5 @@
 use super::fleet::{self, ConnectionArgs, HostArgs};
+use super::vault::VaultArgs;
 use super::{CliError, Output, record};
 use crate::engine::outcome::HostStatus;
 use crate::engine::rebuilt;
@@ -26,6 +27,8 @@ pub struct Args {
     /// With --from-hosts: the inventory, as for plan.
     #[arg(short, long, value_name = "INVENTORY", requires = "from_hosts")]
     inventory: Vec<String>,
+    #[command(flatten)]
+    vault: VaultArgs,
     #[command(flatten)]
     connection: ConnectionArgs,
 }
@@ -57,7 +60,8 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
 }
 
 fn from_hosts(args: &Args, output: &Output) -> Result<u8, CliError> {
-    let hosts = HostArgs { inventory: args.inventory.clone(), limit: None, extra_vars: vec![] };
+    let hosts =
+        HostArgs { inventory: args.inventory.clone(), limit: None, extra_vars: vec![], vault: args.vault.clone() };
     let pattern = args.pattern.as_deref().unwrap_or("all");
     let kept = fleet::without_manifest(pattern, &hosts, &args.connection, None, output)?.kept()?;
     let mut code = 0;

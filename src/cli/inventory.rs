@@ -15,7 +15,12 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
-    let inventory = fleet::load_inventory(&args.hosts, output)?;
+    let (mut inventory, mut sources) = fleet::load_inventory(&args.hosts, output)?;
+    if args.list || args.host.is_some() {
+        let all: Vec<String> = inventory.hosts().iter().map(|h| h.name.clone()).collect();
+        let shown = all.iter().map(String::as_str).filter(|h| args.host.as_deref().is_none_or(|one| one == *h));
+        fleet::open_inventory(&args.hosts, (&mut inventory, &mut sources), shown, output)?;
+    }
     let json = |value| serde_json::to_string_pretty(&value).map_err(|e| CliError::Other(e.to_string()));
     let text = match (&args.host, &args.hosts.limit) {
         (Some(host), _) if inventory.host(host).is_none() => {

@@ -27,6 +27,7 @@ mod schema;
 mod show;
 mod sign;
 mod validate;
+mod vault;
 
 use crate::engine::run::RunError;
 use crate::report::style::Style;

@@ -198,7 +198,7 @@ impl TrustArgs {
         let plan = SavedPlan::from_bytes(&bytes).map_err(|e| refused(path, &e))?;
         let opened = plan.open(self.seal.read()?.as_ref());
         let opened = opened.map_err(|e| CliError::Other(format!("{} cannot be applied: {e}", path.display())))?;
-        let empty = project::empty(Sources::default(), Diagnostics::default());
+        let empty = project::empty(Arc::default(), Sources::default(), Diagnostics::default());
         let mut project = empty.map_err(|e| fleet::told(&e.found, &e.sources, output))?;
         project.digest = plan.head.sources.clone();
         let asked = Asked::new(&args.connection)?;

@@ -1,5 +1,6 @@
 //! Hosts, groups, and which variables hold for a host.
 
+use super::sealed::SealedFile;
 use crate::language::diagnostic::Diagnostics;
 use crate::language::node::{Layer, Mapping, Node, Yaml};
 use crate::language::span::{FileId, Span, Spanned};
@@ -12,6 +13,8 @@ use std::sync::Arc;
 pub struct Level {
     pub file: FileId,
     pub vars: Layer,
+    /// Where the file is encrypted and not opened yet; then there are no variables.
+    pub sealed: Option<SealedFile>,
 }
 
 #[derive(Clone, Debug)]
@@ -95,7 +98,7 @@ pub(super) fn set_level(levels: &mut Vec<Level>, file: FileId, more: Mapping) {
         None => {
             let mut vars = vec![];
             set(&mut vars, more);
-            levels.push(Level { file, vars: vars.into() });
+            levels.push(Level { file, vars: vars.into(), sealed: None });
         }
     }
 }
@@ -184,11 +187,15 @@ impl Inventory {
     /// Ansible puts every inventory's group variables below every file of `group_vars`. Here a group's depth counts
     /// first, so that moving a variable from the inventory to a file changes nothing.
     pub fn vars_of(&self, host: &str) -> Vec<VarLayer<'_>> {
-        let Some(host) = self.host(host) else { return vec![] };
-        let groups = self.group("all").into_iter().chain(host.groups.iter().filter_map(|n| self.groups.get(*n)));
+        self.levels_of(host).map(|(origin, l)| VarLayer { origin, file: l.file, vars: &l.vars }).collect()
+    }
+
+    pub(super) fn levels_of(&self, host: &str) -> impl Iterator<Item = (Origin<'_>, &Level)> {
+        let host = self.host(host);
+        let groups = self.group("all").into_iter().filter(move |_| host.is_some());
+        let groups = groups.chain(host.into_iter().flat_map(|h| &h.groups).filter_map(|n| self.groups.get(*n)));
         let of_groups = groups.flat_map(|g| g.levels.iter().map(|l| (Origin::Group(&g.name), l)));
-        let own = host.levels.iter().map(|l| (Origin::Host(&host.name), l));
-        of_groups.chain(own).map(|(origin, l)| VarLayer { origin, file: l.file, vars: &l.vars }).collect()
+        of_groups.chain(host.into_iter().flat_map(|h| h.levels.iter().map(|l| (Origin::Host(&h.name), l))))
     }
 
     /// Adds the machine that trueup runs on, for a pattern that names it; reached without a connection.
@@ -208,6 +215,6 @@ pub(super) fn localhost() -> Host {
     let nowhere = Span { file: FileId(u32::MAX), start: 0, end: 0 };
     let key = Spanned { value: "ansible_connection".to_owned(), span: nowhere };
     let vars = vec![(key, Node::new(nowhere, Yaml::String("local".into())))];
-    let levels = vec![Level { file: nowhere.file, vars: vars.into() }];
+    let levels = vec![Level { file: nowhere.file, vars: vars.into(), sealed: None }];
     Host { name: "localhost".into(), span: None, levels, implicit: true, groups: vec![] }
 }

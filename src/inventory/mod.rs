@@ -7,6 +7,7 @@ pub mod ini;
 pub mod pattern;
 pub mod range;
 pub mod script;
+pub mod sealed;
 pub mod show;
 pub mod vars;
 pub mod yaml;
@@ -17,6 +18,7 @@ pub use pattern::Pattern;
 use crate::language::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::language::mask::masked;
 use crate::language::span::{Sources, Span};
+use crate::language::vault::envelope::is_vault;
 use assemble::Builder;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -161,6 +163,11 @@ fn read_file(path: &Path, sources: &mut Sources, builder: &mut Builder, found: &
         Err(error) => return found.push(failed(&error)),
     };
     let file = sources.add(path, masked(&text));
+    if is_vault(text.as_bytes()) {
+        let d =
+            Diagnostic::error("an encrypted inventory", sources.line(file, 1), "hosts and groups are read in clear");
+        return found.push(d.help("decrypt it, and keep what is secret in group_vars and host_vars"));
+    }
     if kind == Kind::Ini || kind == Kind::Either && !looks_like_yaml(&text) {
         return ini::read(&text, file, builder, found);
     }

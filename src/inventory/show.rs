@@ -75,6 +75,7 @@ fn value(node: &Node) -> Value {
         Yaml::String(s) => json!(s),
         Yaml::List(items) => items.iter().map(value).collect(),
         Yaml::Map(map) => object(map),
+        Yaml::Vault(_) => json!("(secret)"),
     }
 }
 

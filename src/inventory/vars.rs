@@ -1,10 +1,13 @@
 //! `group_vars/` and `host_vars/`: a file or a folder of files for each group and host.
 
 use super::hosts::{Inventory, Level, set, set_level};
+use super::sealed::SealedFile;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::language::mask::masked;
-use crate::language::node::Mapping;
-use crate::language::span::{FileId, Sources};
+use crate::language::node::{Layer, Mapping};
+use crate::language::span::{FileId, Sources, Span};
+use crate::language::vault::Sealed;
+use crate::language::vault::envelope::is_vault;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -59,9 +62,15 @@ impl Folder {
             found.push(d.help("put the variables of a group or host in one file, or in files in one folder"));
         }
         for path in if path.is_dir() { below(path, found) } else { vec![path.clone()] } {
-            let vars = file(&path, sources, found);
-            if let Some((key, _)) = vars.first() {
-                set_level(levels, key.span.file, vars);
+            match file(&path, sources, found) {
+                Contents::Vars(vars) => {
+                    if let Some((key, _)) = vars.first() {
+                        set_level(levels, key.span.file, vars);
+                    }
+                }
+                Contents::Sealed(sealed) => {
+                    levels.push(Level { file: sealed.header.file, vars: Layer::default(), sealed: Some(sealed) });
+                }
             }
         }
     }
@@ -104,25 +113,39 @@ fn below(folder: &Path, found: &mut Diagnostics) -> Vec<PathBuf> {
     files
 }
 
+/// A file of variables.
+pub enum Contents {
+    Vars(Mapping),
+    Sealed(SealedFile),
+}
+
 /// A file that is a mapping of variables; also for `-e @FILE`.
-pub fn file(path: &Path, sources: &mut Sources, found: &mut Diagnostics) -> Mapping {
+pub fn file(path: &Path, sources: &mut Sources, found: &mut Diagnostics) -> Contents {
+    let nothing = Contents::Vars(vec![]);
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
             found.push(Diagnostic::error("variables cannot be read", None, format!("{}: {error}", path.display())));
-            return vec![];
+            return nothing;
         }
     };
     let file = sources.add(path, masked(&text));
-    mapping(&text, file, sources, found)
+    if !is_vault(text.as_bytes()) {
+        return Contents::Vars(mapping(&text, file, found));
+    }
+    match Sealed::parse(text.as_bytes()) {
+        Ok(sealed) => {
+            let header = Span::new(file, 0, text.find('\n').unwrap_or(text.len()));
+            Contents::Sealed(SealedFile { sealed: sealed.into(), header })
+        }
+        Err(malformed) => {
+            found.push(malformed.diagnostic(sources.line(file, malformed.line())));
+            nothing
+        }
+    }
 }
 
-fn mapping(text: &str, file: FileId, sources: &Sources, found: &mut Diagnostics) -> Mapping {
-    if text.starts_with("$ANSIBLE_VAULT") {
-        let d = Diagnostic::error("encrypted variables", sources.line(file, 1), "a vault file, which cannot be read");
-        found.push(d.help("decrypt it, or give the values with -e"));
-        return vec![];
-    }
+fn mapping(text: &str, file: FileId, found: &mut Diagnostics) -> Mapping {
     let mut vars = vec![];
     match crate::language::yaml::parse_one(text, file) {
         Ok(None) => {}

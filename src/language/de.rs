@@ -171,6 +171,7 @@ impl<'de> de::Deserializer<'de> for NodeDe<'_> {
             Yaml::String(s) => visitor.visit_str(s),
             Yaml::List(items) => visitor.visit_seq(Items { items: items.iter(), last: span }),
             Yaml::Map(map) => visitor.visit_map(Entries::new(map)),
+            Yaml::Vault(_) => Err(self.wrong("a plain value")),
         }
         .map_err(|e: Error| e.at(span))
     }

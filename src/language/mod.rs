@@ -1,5 +1,6 @@
 //! What people write: YAML with a place on every node, manifests, modules, variables and templates.
 
+pub mod contents;
 pub mod de;
 pub mod diagnostic;
 pub mod filters;
@@ -16,5 +17,6 @@ pub mod settings;
 pub mod span;
 pub mod template;
 pub mod toml;
+pub mod vault;
 mod written;
 pub mod yaml;

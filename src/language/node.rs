@@ -1,6 +1,7 @@
 //! A YAML value that knows where it was written.
 
 use super::span::Span;
+use super::vault::Sealed;
 use std::sync::Arc;
 
 /// One YAML node.
@@ -8,7 +9,7 @@ use std::sync::Arc;
 pub struct Node {
     pub span: Span,
     pub value: Yaml,
-    /// Written under `!secret`, or made from such a value: never shown.
+    /// Written under `!secret` or encrypted, or made from such a value: never shown.
     pub secret: bool,
     /// The value of an expression, so its type is what the expression gave and not what was typed:
     /// a number may stand where text is wanted.
@@ -30,6 +31,8 @@ pub enum Yaml {
     String(String),
     List(Vec<Node>),
     Map(Mapping),
+    /// Text that ansible-vault encrypted. Rendering opens it, so that no rendered value is one.
+    Vault(Arc<Sealed>),
 }
 
 impl Yaml {
@@ -43,6 +46,7 @@ impl Yaml {
             Self::String(_) => "a string",
             Self::List(_) => "a list",
             Self::Map(_) => "a mapping",
+            Self::Vault(_) => "an encrypted value",
         }
     }
 }

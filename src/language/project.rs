@@ -1,5 +1,6 @@
 //! A project as loaded: all that was written, read whole before anything is compiled.
 
+use super::contents::Contents;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::manifest::{self, Declaration, Entry, Play};
 use super::mask::masked;
@@ -7,17 +8,14 @@ use super::module::{self, Module};
 use super::node::{Layer, Mapping, Node};
 use super::span::{FileId, Source, Sources};
 use super::template::Templates;
+use super::vault::Keyring;
+use super::vault::envelope::is_vault;
 use super::yaml;
-use crate::shell::body::{Body, Bytes, Digest};
+use crate::shell::body::Digest;
 use rayon::prelude::*;
-use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
-
-/// Source files up to this size are held in memory, so that a plan can show what changes in them.
-const HELD: u64 = 256 * 1024;
 
 /// Everything that a run works from.
 #[derive(Debug)]
@@ -26,7 +24,7 @@ pub struct Project {
     pub modules: BTreeMap<String, Module>,
     pub templates: Arc<Templates>,
     /// Contents for `source:`, by `NAME` or `MODULE:NAME`.
-    pub files: HashMap<String, Body>,
+    pub files: HashMap<String, Contents>,
     /// The command line's `-e`.
     pub extra_vars: Layer,
     /// Over all manifests, modules, templates and files that were read: their names and contents, as far as errors may
@@ -43,7 +41,8 @@ pub struct LoadError {
     pub readable: Option<Box<Project>>,
 }
 
-/// Reads a manifest with all it includes, the modules it names, their templates and files.
+/// Reads a manifest with all it includes, the modules it names, their templates and files. `keyring` opens what is
+/// encrypted of them, when something needs it.
 ///
 /// # Errors
 /// All that is wrong with any of them.
@@ -51,6 +50,7 @@ pub fn load(
     manifest: &Path,
     extra_vars: Mapping,
     types: &[&str],
+    keyring: Arc<Keyring>,
     mut sources: Sources,
     mut found: Diagnostics,
 ) -> Result<Project, LoadError> {
@@ -99,7 +99,7 @@ pub fn load(
 
     match Templates::new(Arc::new(sources), template_files) {
         Ok(templates) => {
-            let (templates, extra_vars) = (Arc::new(templates), Arc::new(extra_vars));
+            let (templates, extra_vars) = (Arc::new(templates.opened_by(keyring)), Arc::new(extra_vars));
             let project = Project { plays, modules, templates, files, extra_vars, digest };
             if !found.has_errors() {
                 return Ok(project);
@@ -117,12 +117,12 @@ pub fn load(
 ///
 /// # Errors
 /// What was found before.
-pub fn empty(sources: Sources, found: Diagnostics) -> Result<Project, LoadError> {
+pub fn empty(keyring: Arc<Keyring>, sources: Sources, found: Diagnostics) -> Result<Project, LoadError> {
     match Templates::new(Arc::new(sources), []) {
         Ok(templates) if !found.has_errors() => Ok(Project {
             plays: vec![],
             modules: BTreeMap::new(),
-            templates: Arc::new(templates),
+            templates: Arc::new(templates.opened_by(keyring)),
             files: HashMap::new(),
             extra_vars: Layer::default(),
             digest: Digest::of(b""),
@@ -185,12 +185,12 @@ fn read_manifest(
 }
 
 /// A line for each text and file: its name, seen from the manifest where it is below that, and its own digest.
-fn digest(dir: &Path, texts: &[Source], files: &HashMap<String, Body>) -> Digest {
+fn digest(dir: &Path, texts: &[Source], files: &HashMap<String, Contents>) -> Digest {
     let texts = texts.iter().map(|s| {
         let name = s.path.strip_prefix(dir).unwrap_or(&s.path);
         format!("text {:?} {}\n", name, Digest::of(s.text.as_bytes()).as_str())
     });
-    let files = files.iter().map(|(name, body)| format!("file {name:?} {}\n", body.digest.as_str()));
+    let files = files.iter().map(|(name, file)| format!("file {name:?} {}\n", file.digest().as_str()));
     let mut lines: Vec<String> = texts.chain(files).collect();
     lines.sort();
     Digest::of(lines.concat().as_bytes())
@@ -249,6 +249,12 @@ fn read_templates(
 ) {
     for (name, path) in files_below(dir).into_iter().filter(|(_, p)| belongs(p, dir, prefix)) {
         match std::fs::read_to_string(&path) {
+            Ok(text) if is_vault(text.as_bytes()) => {
+                let file = sources.add(&path, text);
+                let d =
+                    Diagnostic::error("an encrypted template", sources.line(file, 1), "templates are read in clear");
+                found.push(d.help("decrypt it, and keep what is secret in it in variables"));
+            }
             Ok(text) => out.push((format!("{prefix}{name}"), sources.add(&path, text))),
             Err(error) => {
                 found.push(Diagnostic::error("template cannot be read", None, format!("{}: {error}", path.display())))
@@ -263,7 +269,7 @@ fn read_files(
     plays: &[Play],
     modules: &BTreeMap<String, Module>,
     found: &mut Diagnostics,
-) -> HashMap<String, Body> {
+) -> HashMap<String, Contents> {
     let mut wanted: BTreeMap<(String, PathBuf), Wanted> = BTreeMap::new();
     let lists = plays
         .iter()
@@ -293,7 +299,7 @@ fn read_files(
         };
         paths.extend(list.into_iter().map(|(name, path)| (format!("{prefix}{name}"), path)));
     }
-    let read: Vec<_> = paths.into_par_iter().map(|(name, path)| (name, body(&path), path)).collect();
+    let read: Vec<_> = paths.into_par_iter().map(|(name, path)| (name, Contents::read(&path), path)).collect();
     let mut out = HashMap::new();
     for (name, body, path) in read {
         match body {
@@ -325,28 +331,4 @@ fn belongs(path: &Path, below: &Path, prefix: &str) -> bool {
 struct Wanted {
     any: bool,
     names: BTreeSet<String>,
-}
-
-/// A file's contents by reference; a large one is read through, never held.
-fn body(path: &Path) -> std::io::Result<Body> {
-    let size = path.metadata()?.len();
-    if size <= HELD {
-        return Ok(Body::held(std::fs::read(path)?, false));
-    }
-    let mut file = std::fs::File::open(path)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    let mut size = 0;
-    loop {
-        let n = file.read(&mut buffer)?;
-        let Some(read) = buffer.get(..n).filter(|b| !b.is_empty()) else { break };
-        hash.update(read);
-        size += n as u64;
-    }
-    Ok(Body {
-        digest: Digest::from_bytes(&hash.finalize()),
-        size,
-        secret: false,
-        bytes: Bytes::File(path.to_path_buf()),
-    })
 }

@@ -18,6 +18,7 @@ pub struct Settings {
     pub project: ProjectName,
     pub history: History,
     pub undo: Undo,
+    pub vault: Vault,
     /// The folder they stand in; none where there are none.
     pub root: Option<PathBuf>,
 }
@@ -61,6 +62,18 @@ impl Default for Undo {
     }
 }
 
+/// `[vault]`: the passwords of what ansible-vault encrypted. Relative paths begin at the settings' own folder, `~/` at the
+/// user's home.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vault {
+    /// As `--vault-password-file`, where neither that nor `--ask-vault-pass` is given.
+    pub password_file: Option<PathBuf>,
+    /// As `--vault-id`, after those that are given.
+    #[serde(default)]
+    pub ids: Vec<String>,
+}
+
 /// Reads the settings beside a project's files, or in the nearest folder above; none means the defaults.
 ///
 /// # Errors
@@ -83,6 +96,7 @@ pub fn read(dir: &Path, sources: &mut Sources) -> Result<Settings, Diagnostics> 
             "project" => settings.project = read_section(section, &mut found).unwrap_or_default(),
             "history" => settings.history = read_section(section, &mut found).unwrap_or_default(),
             "undo" => settings.undo = read_section(section, &mut found).unwrap_or_default(),
+            "vault" => settings.vault = read_section(section, &mut found).unwrap_or_default(),
             other => {
                 let d = Diagnostic::error("unknown setting", Some(name.span), format!("no section `{other}` here"));
                 found.push(match did_you_mean(other, SECTIONS) {
@@ -97,6 +111,7 @@ pub fn read(dir: &Path, sources: &mut Sources) -> Result<Settings, Diagnostics> 
     }
     let below = path.parent().unwrap_or(Path::new(""));
     settings.history.path = settings.history.path.map(|p| resolve(&p, below));
+    settings.vault.password_file = settings.vault.password_file.map(|p| resolve(&p, below));
     settings.root = Some(below.to_owned());
     Ok(settings)
 }
@@ -120,7 +135,7 @@ impl Settings {
     }
 }
 
-const SECTIONS: [&str; 3] = ["project", "history", "undo"];
+const SECTIONS: [&str; 4] = ["project", "history", "undo", "vault"];
 
 /// Beside the manifest by the path that the user gave, else above it.
 fn find(dir: &Path) -> Option<PathBuf> {
@@ -147,7 +162,8 @@ fn read_section<T: for<'de> Deserialize<'de>>(section: &Node, found: &mut Diagno
     }
 }
 
-fn resolve(path: &Path, below: &Path) -> PathBuf {
+/// A path as settings have it, that stand in the folder `below`.
+pub fn resolve(path: &Path, below: &Path) -> PathBuf {
     match (path.strip_prefix("~"), std::env::var_os("HOME")) {
         (Ok(rest), Some(home)) => Path::new(&home).join(rest),
         _ => below.join(path),

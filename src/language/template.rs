@@ -4,6 +4,7 @@ use super::diagnostic::{Diagnostic, did_you_mean};
 use super::node::{Node, Yaml};
 use super::scope::{Scope, guarded_node};
 use super::span::{FileId, Sources, Span, Spanned};
+use super::vault::Keyring;
 use super::written::{self, Kind};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Value, ValueKind};
@@ -20,6 +21,8 @@ pub struct Templates {
     compiled: written::Count,
     files: HashMap<String, FileId>,
     pub sources: Arc<Sources>,
+    /// Opens what is encrypted, when it is rendered.
+    pub keyring: Arc<Keyring>,
 }
 
 impl std::fmt::Debug for Templates {
@@ -57,7 +60,7 @@ impl Templates {
         });
         super::filters::add_to(&mut env);
         let compiled = written::add_to(&mut env);
-        let mut this = Self { env, compiled, files: files.into_iter().collect(), sources };
+        let mut this = Self { env, compiled, files: files.into_iter().collect(), sources, keyring: Arc::default() };
         let mut found = vec![];
         let mut names: Vec<_> = this.files.iter().map(|(n, f)| (n.clone(), *f)).collect();
         names.sort();
@@ -70,6 +73,12 @@ impl Templates {
             }
         }
         if found.is_empty() { Ok(this) } else { Err((this.sources, found)) }
+    }
+
+    /// With what opens what is encrypted.
+    pub fn opened_by(mut self, keyring: Arc<Keyring>) -> Self {
+        self.keyring = keyring;
+        self
     }
 
     /// Whether there is a template file of this name.
@@ -107,6 +116,11 @@ impl Templates {
         let value = match &node.value {
             // What an expression gave is data: braces in it mean nothing.
             Yaml::String(text) if is_template(text) && !node.rendered => return self.render_text(node, text, scope),
+            Yaml::Vault(sealed) => {
+                let text = sealed.open_text(&self.keyring, Some(node.span))?;
+                let opened = Node { value: Yaml::String(text.to_owned()), ..node.clone() };
+                return self.render(&opened.into_secret(), scope);
+            }
             Yaml::List(items) => Yaml::List(items.iter().map(|n| self.render(n, scope)).collect::<Result<_, _>>()?),
             Yaml::Map(map) => Yaml::Map(
                 map.iter()

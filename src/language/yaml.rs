@@ -3,12 +3,15 @@
 use super::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
 use super::node::{Mapping, Node, Yaml};
 use super::span::{FileId, Span, Spanned};
+use super::vault::Sealed;
 use granit_parser::{Event, Parser, ScalarStyle, Tag, options};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Aliases can make a small text grow without bound; no real manifest comes near this many nodes.
 const MAX_NODES: usize = 2_000_000;
-const TAGS: &[&str] = &["secret"];
+/// `vault` is what ansible-vault prints; `vault-encrypted` is how Ansible calls it, too.
+const TAGS: &[&str] = &["secret", "vault", "vault-encrypted"];
 
 /// Every document of `text`. An empty text has none.
 ///
@@ -104,8 +107,10 @@ impl<'a> Reader<'a> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let tag = self.tag(tag.as_deref(), span);
+                let span = if matches!(tag, Meaning::Vault) { self.with_its_tag(span) } else { span };
                 let value = match (&tag, style) {
                     (Meaning::Text, _) => Yaml::String(text.into_owned()),
+                    (Meaning::Vault, _) => self.sealed(&text, span),
                     (_, ScalarStyle::Plain) => plain(&text),
                     _ => Yaml::String(text.into_owned()),
                 };
@@ -224,13 +229,33 @@ impl<'a> Reader<'a> {
     }
 
     fn finish(&mut self, mut node: Node, meaning: &Meaning, anchor: usize) -> Node {
-        if matches!(meaning, Meaning::Secret) {
+        if matches!(meaning, Meaning::Secret | Meaning::Vault) {
             node = node.into_secret();
+        }
+        if matches!((meaning, &node.value), (Meaning::Vault, Yaml::List(_) | Yaml::Map(_))) {
+            let label = format!("`!vault` is for text that ansible-vault encrypted, this is {}", node.value.kind());
+            self.found.push(Diagnostic::error("malformed vault", Some(node.span), label));
         }
         if anchor != 0 {
             self.anchors.insert(anchor, node.clone());
         }
         node
+    }
+
+    /// Where the tag is that stands before a block of digits, which says nothing to anybody.
+    fn with_its_tag(&self, span: Span) -> Span {
+        let before = self.text.get(..span.start as usize).and_then(|t| t.rfind("!vault"));
+        Span { start: before.and_then(|at| u32::try_from(at).ok()).unwrap_or(span.start), ..span }
+    }
+
+    fn sealed(&mut self, text: &str, span: Span) -> Yaml {
+        match Sealed::parse(text.as_bytes()) {
+            Ok(sealed) => Yaml::Vault(Arc::new(sealed)),
+            Err(malformed) => {
+                self.found.push(malformed.diagnostic(Some(span)));
+                Yaml::Null
+            }
+        }
     }
 
     fn count(&mut self, more: usize, span: Span) -> Result<(), Stop> {
@@ -256,13 +281,15 @@ impl<'a> Reader<'a> {
         }
         let name = tag.to_string();
         let name = name.trim_start_matches('!');
-        if name == "secret" {
-            return Meaning::Secret;
+        match name {
+            "secret" => return Meaning::Secret,
+            "vault" | "vault-encrypted" => return Meaning::Vault,
+            _ => {}
         }
         let mut d = Diagnostic::error("unknown tag", Some(span), format!("`!{name}` means nothing here"));
         d = match did_you_mean(name, TAGS.iter().copied()) {
             Some(near) => d.help(format!("did you mean `!{near}`?")),
-            None => d.help("the one tag is `!secret`"),
+            None => d.help("the tags are `!secret` and `!vault`"),
         };
         self.found.push(d);
         Meaning::Plain
@@ -273,6 +300,7 @@ enum Meaning {
     Plain,
     Text,
     Secret,
+    Vault,
 }
 
 fn size(node: &Node) -> usize {

@@ -136,6 +136,8 @@ impl From<&Node> for Value {
             Yaml::String(s) => Plain::Text(s.clone()),
             Yaml::List(list) => Plain::List(list.iter().map(Self::from).collect()),
             Yaml::Map(map) => Plain::Map(map.iter().map(|(k, v)| (k.value.clone(), Self::from(v))).collect()),
+            // What a catalog holds was rendered, and so opened.
+            Yaml::Vault(_) => Plain::Null,
         };
         Self { value, secret: node.secret, rendered: node.rendered }
     }

@@ -241,6 +241,7 @@ mod tests {
             Yaml::Float(n) => format!("{n:?}"),
             Yaml::Bool(b) => b.to_string(),
             Yaml::Null => "null".into(),
+            Yaml::Vault(sealed) => format!("{sealed:?}"),
         }
     }
 
