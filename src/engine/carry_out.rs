@@ -332,6 +332,9 @@ fn settle(
         if let Some(failed) = failed {
             return ChangeStatus::Skipped { because: failed.id.clone() };
         }
+        if change.difference.action == Action::Restore && !change.irreversible.is_empty() {
+            return ChangeStatus::Stays;
+        }
     }
     ChangeStatus::Applied
 }

@@ -148,6 +148,8 @@ pub enum ChangeStatus {
     Skipped { because: ResourceId },
     /// A refresh that nothing asked for in the end.
     NotNeeded,
+    /// There is no way back from it, so a rollback leaves it.
+    Stays,
     /// The connection was lost before its result came.
     Unsettled,
     /// The run was killed on the host before this was done.
@@ -166,6 +168,7 @@ impl ChangeStatus {
             Self::NotInLine { .. } => "not in line",
             Self::Skipped { .. } => "skipped",
             Self::NotNeeded => "not needed",
+            Self::Stays => "stays",
             Self::Unsettled => "unsettled",
             Self::Died => "died",
             Self::TakenBack => "taken back",
@@ -174,7 +177,7 @@ impl ChangeStatus {
     }
 
     pub fn is_failure(&self) -> bool {
-        !matches!(self, Self::Applied | Self::NotNeeded)
+        !matches!(self, Self::Applied | Self::NotNeeded | Self::Stays)
     }
 }
 

@@ -86,7 +86,7 @@ pub fn shown(host: &str, record: &Record, undoing: &Undoing, moved: &BTreeSet<&s
         let steps = undoing.plan.steps.iter().filter(|s| s.serves.contains(&n));
         for step in steps {
             let by = match &step.act {
-                Act::Restore { path, .. } => format!("{path} from the copy that was kept"),
+                Act::Restore { path, .. } => format!("putting {path} back as it was"),
                 Act::Step(Step::Run(command)) => words(&command.argv),
                 Act::RunOn { argv, .. } => format!("{} and what was noted before", words(argv)),
                 Act::Step(_) => continue,

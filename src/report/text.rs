@@ -321,7 +321,7 @@ fn failures(out: &mut String, reports: &[HostReport], style: Style) {
 fn failure(status: &ChangeStatus, style: Style) -> Option<(String, String)> {
     let mut body = String::new();
     let head = match status {
-        ChangeStatus::Applied | ChangeStatus::NotNeeded => return None,
+        ChangeStatus::Applied | ChangeStatus::NotNeeded | ChangeStatus::Stays => return None,
         ChangeStatus::Failed { status, output } => {
             let lines: Vec<&str> = output.lines().collect();
             let hidden = lines.len().saturating_sub(30);
@@ -409,8 +409,19 @@ fn came_to(report: &HostReport, style: Style) -> String {
         HostStatus::InLine => style.green(&format!("in line ({})", count(in_line, "resource"))),
         HostStatus::Drift => format!("{}, {in_line} in line", style.yellow(&count(planned, "change"))),
         HostStatus::Applied => {
-            let done = report.results.iter().filter(|r| r.status == ChangeStatus::Applied).count();
-            style.green(&format!("{} applied, all in line now", count(done, "change")))
+            let of = |status: ChangeStatus| report.results.iter().filter(|r| r.status == status).count();
+            let (done, stays) = (of(ChangeStatus::Applied), of(ChangeStatus::Stays));
+            let goes_back =
+                report.plan.iter().any(|p| p.changes.iter().any(|c| c.difference.action == Action::Restore));
+            match (goes_back, stays) {
+                (false, _) => style.green(&format!("{} applied, all in line now", count(done, "change"))),
+                (true, 0) => style.green(&format!("{} taken back", count(done, "change"))),
+                (true, _) => {
+                    let stays = style
+                        .yellow(&format!("{stays} cannot be undone and stay{}", if stays == 1 { "s" } else { "" }));
+                    format!("{}, {stays}", style.green(&format!("{} taken back", count(done, "change"))))
+                }
+            }
         }
         HostStatus::Failed if report.results.is_empty() => {
             format!("{}, {in_line} in line{unjudged}", style.yellow(&count(planned, "change")))

@@ -25,7 +25,7 @@ gate() {
   fi
   # What cannot be put on record is not done.
   if ! printf 'begin %s %s\n' "$1" "$7" >>"$r/journal"; then
-    : >"$r/out/reserve"
+    release
     printf 'begin %s %s\ndone %s 1\n' "$1" "$7" "$1" >>"$r/journal"
     for i in $2; do eval "x$i=$i"; done
     full
@@ -33,7 +33,7 @@ gate() {
     return 1
   fi 2>/dev/null
   o=$r/out/$1
-  : >"$o"
+  printf '' >"$o"
   new=
 }
 # What has left the manifest is removed only where all before it went well: so many changes, and those that are held.
@@ -84,10 +84,10 @@ fin() {
   esac
   if [ "$f" != 0 ] && [ ! -s "$o" ]; then
     if ! printf ' ' >"$r/out/room"; then
-      : >"$r/out/reserve"
+      release
       full >"$o"
     fi 2>/dev/null
-    : >"$r/out/room"
+    printf '' >"$r/out/room"
   fi
   printf 'done %s %s\n' "$1" "$f" >>"$r/journal"
   if [ -s "$o" ]; then tail -c 65536 "$o"; fi
@@ -106,6 +106,7 @@ pay() { rm -f "$s/owed/$1"; }
 # Why nothing was said: there was no room for it. A little is held in reserve, so that the end can be on record.
 full() { echo "nothing more can be written below $s; is its file system full?"; }
 reserve() { printf '%32768s' '' >"$r/out/reserve"; }
+release() { printf '' >"$r/out/reserve"; } 2>/dev/null
 refuse() { printf '%s\n' "$1" >&2; return 1; }
 
 # The lock: a link whose target says who holds it, so that it is never there without an owner.
@@ -197,7 +198,7 @@ watch() {
   done
 }
 tidy() {
-  : >"$r/out/reserve"
+  release
   if [ -n "${watcher-}" ]; then kill "$watcher" 2>/dev/null; fi
   find "$r/out" -type f -size 0 -exec rm -f {} + -o -type f -size +128 -exec sh -c "$shrink" sh {} + 2>/dev/null
   unlock
@@ -246,7 +247,7 @@ ledger() {
     if [ -n "$e" ]; then printf '%s %s\n' "$k" "$e"; fi
   done <"$r/notes" 3>"$r/names" >"$r/due" || return
   if [ ! -s "$r/names" ]; then return 0; fi
-  if [ ! -e "$l" ]; then : >"$r/before"; else
+  if [ ! -e "$l" ]; then printf '' >"$r/before"; else
     grep -F -f "$r/names" "$l" >"$r/before"
     if [ $? -gt 1 ]; then return 1; fi
   fi
@@ -318,7 +319,7 @@ decide() {
     if read -r p born <"$s/runs/$2/worker" && [ "$(birth "$p")" = "$born" ]; then return 1; fi
     rm -rf -- "$s/runs/$2"
   fi 2>/dev/null
-  : >"$s/runs/$1/decided/back"
+  printf '' >"$s/runs/$1/decided/back"
 }
 unhook() { rm -f "$units/trueup-revert-$1.service" "$units/multi-user.target.wants/trueup-revert-$1.service" 2>/dev/null; }
 
@@ -328,20 +329,20 @@ keep() {
   if [ -L "$k" ] || [ -e "$k" ]; then refuse "a copy for step $1 of this run is kept already" || return; fi
   if [ -L "$2" ] || [ -e "$2" ]; then
     if [ -n "${room-}" ] && size=$(du -skx -- "$2") && [ "${size%%[!0-9]*}" -gt "$room" ]; then
-      : >"$k.untouched"
+      printf '' >"$k.untouched"
       refuse "a copy of $2 for the undo takes ${size%%[!0-9]*} KiB, and keep_mb under [undo] in trueup.toml allows $room"
       return
     fi
     # What it says is held back until there is room for it again.
-    why=$(cp -pPR -- "$2" "$k" 2>&1) || { rm -rf -- "$k"; : >"$k.untouched"; refuse "no copy could be kept for the undo: $why"; return; }
+    why=$(cp -pPR -- "$2" "$k" 2>&1) || { rm -rf -- "$k"; printf '' >"$k.untouched"; refuse "no copy could be kept for the undo: $why"; return; }
   else
-    : >"$k.absent"
+    printf '' >"$k.absent"
   fi
 }
 keep_attributes() {
   k=$r/kept/$1
   find "$2" -xdev ! -type l $3 -exec sh -c 'stat -c "%u %g %a" -- "$@" >>"$0.attributes" && printf "%s\000" "$@" >>"$0.names"' "$k" {} + ||
-    { rm -f -- "$k.names" "$k.attributes"; : >"$k.untouched"; return 1; }
+    { rm -f -- "$k.names" "$k.attributes"; printf '' >"$k.untouched"; return 1; }
 }
 restore() {
   k=$s/runs/$1/kept/$2

@@ -302,7 +302,7 @@ fn body_of(out: &mut String, plan: &ApplyPlan, verify: &ProbeScript, first_verif
         );
     }
     if !plan.ahead().is_empty() {
-        out.push_str("known=$r/known\n: >\"$known\"\n");
+        out.push_str("known=$r/known\nprintf '' >\"$known\"\n");
     }
     if plan.steps.iter().any(|s| matches!(s.act, Act::Step(Step::Run(_) | Step::ReplaceFile { .. }))) {
         out.push_str("deadlines\nwatch >/dev/null 2>&1 &\nwatcher=$!\n");
@@ -327,7 +327,7 @@ fn body_of(out: &mut String, plan: &ApplyPlan, verify: &ProbeScript, first_verif
         let changes: Vec<_> = changes.iter().map(ToString::to_string).collect();
         let _ = writeln!(out, "note {group} '{}'", changes.join(" "));
     }
-    out.push_str(": >\"$r/out/reserve\"\n");
+    out.push_str("release\n");
     match &plan.ledger {
         LedgerNotes::Nothing => {}
         LedgerNotes::Lines(lines) if lines.is_empty() => {}
