@@ -65,7 +65,7 @@ fn an_sshd_that_stops_in_the_middle_of_an_apply_is_given_up_and_nothing_is_lost(
     let site = manifest(&fleet, WHO);
     kill_point.arm(How::Controller, 1);
     let mut run = Trueup::start(&fleet, "apply", &site, &["--yes", "--timeout", "3", "--step-timeout", "2"]);
-    kill_point.wait_for("the first step", &mut run);
+    assert!(kill_point.reached("the first step", &mut run));
     host.sh("pid=$(readlink /var/lib/trueup/lock); pid=${pid%% *}; while [ \"$(cat /proc/$pid/comm)\" != sshd ]; do pid=$(ps -o ppid= -p $pid | tr -d ' '); done; kill -STOP $pid").text();
     kill_point.go_on();
     // The host went on alone, and its results were fetched by a new connection.

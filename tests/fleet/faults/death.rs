@@ -47,13 +47,19 @@ impl Ground {
     /// Dies at each of the points, and looks each time whether the next apply makes it good.
     fn die_at_each(mut self, how: How, points: &[Point]) {
         let mut cases = 0;
+        let last = self.points.last().map(|p| &p.journal);
         for point in points {
             self.version += 1;
             let case = format!("{how:?} at {point:?}, version {}", self.version);
             let site = self.tier.manifest(&self.fleet, self.version);
             self.kill_point.arm(how, point.number);
             let mut run = Trueup::start(&self.fleet, "apply", &site, &["--yes", "--confirm-timeout", "15"]);
-            self.kill_point.wait_for(&case, &mut run);
+            if !self.kill_point.reached(&case, &mut run) {
+                // After the last step the number of calls differs by a few: the confirmation comes when it comes.
+                assert_eq!(Some(&point.journal), last, "{case}: the run ended without that moment");
+                run.wait().code(0);
+                continue;
+            }
             match how {
                 How::Controller => {
                     run.kill();
@@ -106,9 +112,7 @@ fn death_of_the_remote_shell_at_every_other_moment() {
 
 fn die_at_every_second_moment(from: usize) {
     let ground = Ground::new();
-    // After the last step the number of calls differs by a few, for the confirmation comes when it comes.
-    let sure = ground.points.len() - 8;
-    let points: Vec<Point> = ground.points.iter().take(sure).skip(from).step_by(2).cloned().collect();
+    let points: Vec<Point> = ground.points.iter().skip(from).step_by(2).cloned().collect();
     ground.die_at_each(How::Shell, &points);
 }
 

@@ -14,7 +14,7 @@ fn two_operators_at_once_one_waits_or_is_told_by_whom_the_host_is_held() {
     let kill_point = KillPoint::new(host);
     kill_point.arm(How::Controller, 1);
     let mut first = Trueup::start(&fleet, "apply", &manifest(&fleet, FIRST), &["--yes"]);
-    kill_point.wait_for("the first operator", &mut first);
+    assert!(kill_point.reached("the first operator", &mut first));
 
     let site = manifest(&fleet, SECOND);
     trueup(&fleet, "apply", &site, &["--yes"])
