@@ -8,39 +8,48 @@ use russh::keys::agent::client::AgentClient;
 use russh::keys::{PrivateKey, PrivateKeyWithHashAlg, load_openssh_certificate, load_secret_key};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
 
 /// Asks for a key file's passphrase; `None` where nobody can be asked.
 pub type AskPassphrase = dyn Fn(&Path) -> Option<Secret> + Send + Sync;
 
 /// Key files that were read in this run, each once, whatever the number of hosts.
 pub struct Keys {
-    ask: Box<AskPassphrase>,
-    read: Mutex<HashMap<PathBuf, Result<Arc<PrivateKey>, String>>>,
+    ask: Arc<AskPassphrase>,
+    /// Held while a passphrase is asked for: the other hosts wait for the same answer.
+    read: Mutex<HashMap<PathBuf, Read>>,
 }
+
+type Read = Result<Arc<PrivateKey>, String>;
 
 impl Keys {
     pub fn new(ask: Box<AskPassphrase>) -> Self {
-        Self { ask, read: Mutex::default() }
+        Self { ask: ask.into(), read: Mutex::default() }
     }
 
-    fn get(&self, path: &Path) -> Result<Arc<PrivateKey>, String> {
-        // Held while a passphrase is asked for: the other hosts wait for the same answer.
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        read.entry(path.to_path_buf()).or_insert_with(|| self.read_file(path)).clone()
-    }
-
-    fn read_file(&self, path: &Path) -> Result<Arc<PrivateKey>, String> {
-        match load_secret_key(path, None) {
-            Ok(key) => Ok(Arc::new(key)),
-            Err(russh::keys::Error::KeyIsEncrypted) => {
-                let passphrase = (self.ask)(path).ok_or("it has a passphrase, and nobody can be asked for it")?;
-                load_secret_key(path, Some(passphrase.expose()))
-                    .map(Arc::new)
-                    .map_err(|_| "the passphrase is wrong".into())
-            }
-            Err(error) => Err(error.to_string()),
+    async fn get(&self, path: &Path) -> Read {
+        let mut read = self.read.lock().await;
+        if let Some(key) = read.get(path) {
+            return key.clone();
         }
+        let (ask, file) = (self.ask.clone(), path.to_path_buf());
+        // A person may take a while.
+        let key = spawn_blocking(move || read_file(&*ask, &file)).await.unwrap_or_else(|e| Err(e.to_string()));
+        read.insert(path.to_path_buf(), key.clone());
+        key
+    }
+}
+
+fn read_file(ask: &AskPassphrase, path: &Path) -> Read {
+    match load_secret_key(path, None) {
+        Ok(key) => Ok(Arc::new(key)),
+        Err(russh::keys::Error::KeyIsEncrypted) => {
+            let passphrase = ask(path).ok_or("it has a passphrase, and nobody can be asked for it")?;
+            load_secret_key(path, Some(passphrase.expose())).map(Arc::new).map_err(|_| "the passphrase is wrong".into())
+        }
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -55,7 +64,7 @@ pub async fn log_in<H: Handler>(handle: &mut Handle<H>, target: &Target, keys: &
         return Ok(());
     }
     for path in &target.key_files {
-        match keys.get(path) {
+        match keys.get(path).await {
             Ok(key) => {
                 if key_file(handle, user, path, key, &mut tried).await? {
                     return Ok(());

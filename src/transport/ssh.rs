@@ -4,7 +4,7 @@ use super::auth::{self, Keys};
 use super::known_hosts::{self, KnownHosts, Verdict};
 use super::local::random;
 use super::pipe::{Chunk, CommandLine, Input, Output, Shell};
-use super::socket::Socket;
+use super::socket::{Socket, dial};
 use super::{Become, BoxFuture, Connection, Opening, Target, TransportError};
 use crate::shell::frame::{FrameSink, Script};
 use crate::shell::quote::words;
@@ -17,7 +17,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::io::AsyncRead;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// Tries in all, where a connection does not come about.
@@ -108,15 +107,7 @@ async fn handshake(target: &Target, options: &Arc<SshOptions>) -> Result<Handle<
         .map_err(|e| TransportError::Resolve { address: target.address.clone(), reason: e.to_string() })?;
     let failed =
         |reason: String| TransportError::Connect { address: format!("{}:{}", target.address, target.port), reason };
-    let mut stream = Err(failed("it has no address".into()));
-    for address in addresses {
-        stream = TcpStream::connect(address).await.map_err(|e| failed(plain(&e)));
-        if stream.is_ok() {
-            break;
-        }
-    }
-    let stream = stream?;
-    let stream = Socket::new(stream).map_err(|e| failed(plain(&e)))?;
+    let stream = dial(addresses).await.and_then(Socket::new).map_err(|e| failed(plain(&e)))?;
     let (on_record, authorities, place) = {
         let mut known = options.known_hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let (host, port) = (target.address.as_str(), target.port);
