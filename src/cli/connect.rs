@@ -7,9 +7,10 @@ use crate::inventory::connection;
 use crate::language::diagnostic::Diagnostic;
 use crate::language::scope::Scope;
 use crate::language::secret::Secret;
-use crate::saved::Reach;
+use crate::saved::{Reach, SshPlace};
+use crate::transport::openssh::{Configuration, Destination};
 use crate::transport::ssh::{self, SshOptions};
-use crate::transport::{Become, BoxFuture, Connection, Target, TransportError, local};
+use crate::transport::{Agent, Become, BoxFuture, Connection, Target, TransportError, local};
 use minijinja::Value;
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
@@ -69,13 +70,7 @@ impl Way {
         let become_user = |b: &Option<Become>| b.as_ref().map(|b| b.user.clone());
         match self {
             Self::Local(become_) => Reach::Local { become_user: become_user(become_) },
-            Self::Ssh(t) => Reach::Ssh {
-                address: t.address.clone(),
-                port: t.port,
-                user: t.user.clone(),
-                key_files: t.key_files.clone(),
-                become_user: become_user(&t.become_),
-            },
+            Self::Ssh(t) => Reach::Ssh { place: place(t), become_user: become_user(&t.become_) },
         }
     }
 
@@ -87,23 +82,44 @@ impl Way {
         };
         match reach {
             Reach::Local { become_user } => Self::Local(become_(become_user)),
-            Reach::Ssh { address, port, user, key_files, become_user } => {
-                let given = args.private_key.iter().chain(key_files).map(|path| expand(path.clone()));
-                let mut key_files: Vec<PathBuf> = given.filter(|p| p.exists()).collect();
-                key_files.dedup();
-                if key_files.is_empty() {
-                    key_files = usual_keys();
-                }
-                Self::Ssh(Target {
-                    address: address.clone(),
-                    port: *port,
-                    become_: become_(become_user),
-                    user: user.clone(),
-                    key_files,
-                    password: asked.password.clone(),
-                })
+            Reach::Ssh { place, become_user } => {
+                let (password, become_) = (asked.password.clone(), become_(become_user));
+                Self::Ssh(Target { password, become_, ..there(place, args) })
             }
         }
+    }
+}
+
+fn place(target: &Target) -> SshPlace {
+    SshPlace {
+        address: target.address.clone(),
+        port: target.port,
+        user: target.user.clone(),
+        host_key_alias: target.host_key_alias.clone(),
+        key_files: target.key_files.clone(),
+        identities_only: target.identities_only,
+        via: target.via.as_ref().map(|hop| Box::new(place(hop))),
+    }
+}
+
+fn there(place: &SshPlace, args: &ConnectionArgs) -> Target {
+    let given = args.private_key.iter().chain(&place.key_files).map(|path| expand(path.clone()));
+    let mut key_files: Vec<PathBuf> = given.filter(|p| p.exists()).collect();
+    key_files.dedup();
+    if key_files.is_empty() {
+        key_files = usual_keys();
+    }
+    Target {
+        address: place.address.clone(),
+        port: place.port,
+        user: place.user.clone(),
+        host_key_alias: place.host_key_alias.clone(),
+        key_files,
+        agent: Agent::Environment,
+        identities_only: place.identities_only,
+        password: None,
+        become_: None,
+        via: place.via.as_ref().map(|hop| Arc::new(there(hop, args))),
     }
 }
 
@@ -127,7 +143,7 @@ fn usual_keys() -> Vec<PathBuf> {
 impl std::fmt::Display for Way {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (place, become_) = match self {
-            Self::Ssh(t) => (format!("{}@{}:{}", t.user, t.address, t.port), &t.become_),
+            Self::Ssh(t) => (t.to_string(), &t.become_),
             Self::Local(become_) => ("local".to_owned(), become_),
         };
         match become_ {
@@ -162,6 +178,7 @@ pub fn way(
     job: &Job,
     args: &ConnectionArgs,
     asked: &Asked,
+    openssh: &Configuration,
     groups: &Value,
 ) -> Result<Way, Diagnostic> {
     let templates = &loaded.project.templates;
@@ -194,20 +211,46 @@ pub fn way(
     if c.kind == connection::Kind::Local {
         return Ok(Way::Local(become_(&local_user().unwrap_or(me))));
     }
-    let user = c.user.or_else(|| args.user.clone()).unwrap_or(me);
     let mut key_files: Vec<PathBuf> = c.key_file.into_iter().chain(args.private_key.clone()).map(expand).collect();
     key_files.dedup();
-    if key_files.is_empty() {
-        key_files = usual_keys();
-    }
-    Ok(Way::Ssh(Target {
-        address: c.address.unwrap_or_else(|| job.host.clone()),
-        port: c.port.unwrap_or(22),
-        become_: become_(&user),
-        user,
+    let destination = Destination {
+        host: c.address.unwrap_or_else(|| job.host.clone()),
+        user: c.user.or_else(|| args.user.clone()),
+        port: c.port,
         key_files,
-        password: asked.password.clone().or(c.password),
-    }))
+        args: c.ssh_args.iter().map(|word| word.value.clone()).collect(),
+    };
+    let span = c.ssh_args.first().map(|word| word.span);
+    let target = openssh.target(&destination).map_err(|e| {
+        let d = Diagnostic::error("no way to a host", span, e.to_string());
+        e.help().into_iter().fold(d, Diagnostic::help)
+    })?;
+    let target = target.unwrap_or_else(|| plain(destination, me));
+    let (password, become_) = (asked.password.clone().or(c.password), become_(&target.user));
+    Ok(Way::Ssh(Target { password, become_, ..target }))
+}
+
+/// Where nothing but the inventory and the command line says how a host is reached.
+fn plain(destination: Destination, me: String) -> Target {
+    let keys = destination.key_files;
+    Target {
+        address: destination.host,
+        port: destination.port.unwrap_or(22),
+        user: destination.user.unwrap_or(me),
+        host_key_alias: None,
+        key_files: if keys.is_empty() { usual_keys() } else { keys },
+        agent: Agent::Environment,
+        identities_only: false,
+        password: None,
+        become_: None,
+        via: None,
+    }
+}
+
+/// OpenSSH's configuration, as the command line names it.
+pub fn openssh(args: &ConnectionArgs) -> Configuration {
+    let key_files = args.private_key.clone().into_iter().map(expand).collect();
+    Configuration::new(args.ssh_config.clone().map(expand), home(), key_files)
 }
 
 /// Who this process runs as, whatever its environment says.

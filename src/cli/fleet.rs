@@ -1,6 +1,6 @@
 //! What the commands that speak of hosts share: reading the project and the inventory, and how hosts are reached.
 
-use super::connect::{Asked, way};
+use super::connect::{Asked, openssh, way};
 use super::extra_vars::extra_vars;
 use super::findings::tell_more;
 use super::prepared::{Prepared, Work};
@@ -18,6 +18,7 @@ use crate::report::text;
 use crate::resources::TYPES;
 use crate::shell::apply::Keep;
 use minijinja::Value;
+use rayon::prelude::*;
 use std::collections::{BTreeMap, HashSet};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -62,6 +63,9 @@ pub struct ConnectionArgs {
     /// A private key to log in with, tried after the agent's.
     #[arg(long, value_name = "FILE")]
     pub private_key: Option<PathBuf>,
+    /// Read this instead of ~/.ssh/config and the system's ssh_config; `none`: neither.
+    #[arg(long, value_name = "FILE")]
+    pub ssh_config: Option<PathBuf>,
     /// Ask for the password to log in with.
     #[arg(short = 'k', long)]
     pub ask_pass: bool,
@@ -407,16 +411,23 @@ pub fn prepare(
     let asked = Asked::new(args)?;
     let mut found = Diagnostics::default();
     let mut ways = vec![];
-    for job in &mut jobs {
-        match way(&loaded, job, args, &asked, &groups) {
+    let openssh = openssh(args);
+    // Each host's may be a question to ssh.
+    let ways_of_jobs: Vec<_> = jobs.par_iter().map(|job| way(&loaded, job, args, &asked, &openssh, &groups)).collect();
+    let mut told_once = HashSet::new();
+    for (job, way) in jobs.iter_mut().zip(ways_of_jobs) {
+        match way {
             Ok(way) => {
                 job.reached = way.to_string();
                 job.remote = way.is_remote();
                 ways.push(way);
             }
+            // What holds for a whole group is told of the first of it.
             Err(mut d) => {
-                d.host = Some(job.host.clone());
-                found.push(d);
+                if told_once.insert((d.span, d.label.clone())) {
+                    d.host = Some(job.host.clone());
+                    found.push(d);
+                }
             }
         }
     }

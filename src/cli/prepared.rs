@@ -15,6 +15,7 @@ use crate::shell::frame::Limits;
 use crate::store::facts::RememberedFacts;
 use crate::store::utc::Utc;
 use crate::transport::auth::Keys;
+use crate::transport::hops::Hops;
 use crate::transport::known_hosts::KnownHosts;
 use crate::transport::ssh::SshOptions;
 use minijinja::Value;
@@ -96,6 +97,7 @@ impl Work {
             known_hosts: Mutex::new(known),
             accept_new: args.accept_new.then_some(own),
             keys: Keys::new(Box::new(ask_passphrase)),
+            hops: Hops::default(),
         };
         let limits = Limits { idle: Duration::from_secs(args.timeout.max(1)), ..Limits::default() };
         let reached = self.ways.iter().map(Way::reach).collect();

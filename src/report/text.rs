@@ -207,6 +207,13 @@ fn listed(out: &mut String, heading: &str, mut lines: Vec<String>, style: Style)
 /// What stands in the way: unreachable hosts, findings, resources that cannot be judged.
 fn trouble(out: &mut String, reports: &[HostReport], style: Style) {
     let mut findings: Vec<(&str, Vec<&str>)> = vec![];
+    // Where one host is in the way to many, it is told once.
+    let mut unreachable: HashMap<(&str, &Option<String>), Vec<&str>> = HashMap::new();
+    for report in reports {
+        if let HostStatus::Unreachable { reason, help } = &report.status {
+            unreachable.entry((reason, help)).or_default().push(&report.host);
+        }
+    }
     for report in reports {
         let host = style.bold(&report.host);
         match &report.status {
@@ -219,9 +226,12 @@ fn trouble(out: &mut String, reports: &[HostReport], style: Style) {
                 }
             }
             HostStatus::Unreachable { reason, help } => {
-                let _ = writeln!(out, "{} {host}: {}", style.red("unreachable"), clean(reason));
-                if let Some(help) = help {
-                    let _ = writeln!(out, "    {help}");
+                if let Some(hosts) = unreachable.remove(&(reason.as_str(), help)) {
+                    let host = if hosts.len() > 1 { style.bold(&named(&hosts)) } else { host.clone() };
+                    let _ = writeln!(out, "{} {host}: {}", style.red("unreachable"), clean(reason));
+                    if let Some(help) = help {
+                        let _ = writeln!(out, "    {help}");
+                    }
                 }
             }
             HostStatus::Unhealthy { check, output } => {

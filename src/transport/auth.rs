@@ -1,11 +1,14 @@
 //! Logging in: the agent's keys, key files, a password.
 
-use super::{Target, TransportError};
+use super::{Agent, Target, TransportError};
 use crate::language::secret::Secret;
 use russh::client::{Handle, Handler, KeyboardInteractiveAuthResponse};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
-use russh::keys::{PrivateKey, PrivateKeyWithHashAlg, load_openssh_certificate, load_secret_key};
+use russh::keys::ssh_key::public::KeyData;
+use russh::keys::{
+    PrivateKey, PrivateKeyWithHashAlg, PublicKey, load_openssh_certificate, load_public_key, load_secret_key,
+};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -60,10 +63,10 @@ fn read_file(ask: &AskPassphrase, path: &Path) -> Read {
 pub async fn log_in<H: Handler>(handle: &mut Handle<H>, target: &Target, keys: &Keys) -> Result<(), TransportError> {
     let mut tried: Vec<String> = vec![];
     let user = target.user.as_str();
-    if agent(handle, user, &mut tried).await? {
+    if agent(handle, target, &mut tried).await? {
         return Ok(());
     }
-    for path in &target.key_files {
+    for path in target.key_files.iter().filter(|p| !is_public(p)) {
         match keys.get(path).await {
             Ok(key) => {
                 if key_file(handle, user, path, key, &mut tried).await? {
@@ -88,14 +91,43 @@ fn lost(error: russh::Error) -> TransportError {
     TransportError::Lost { reason: format!("while logging in: {error}") }
 }
 
+/// Of a key that an agent or a token holds there may be the public half alone.
+fn is_public(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "pub")
+}
+
+/// The public half of a key file.
+fn public_half(path: &Path) -> Option<PublicKey> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".pub");
+    let path = if is_public(path) { path } else { Path::new(&beside) };
+    load_public_key(path).ok()
+}
+
 async fn agent<H: Handler>(
     handle: &mut Handle<H>,
-    user: &str,
+    target: &Target,
     tried: &mut Vec<String>,
 ) -> Result<bool, TransportError> {
-    let Ok(mut agent) = AgentClient::connect_env().await else { return Ok(false) };
+    let user = target.user.as_str();
+    let connected = match &target.agent {
+        Agent::Environment => AgentClient::connect_env().await,
+        Agent::Socket(path) => AgentClient::connect_uds(path).await,
+        Agent::Nowhere => return Ok(false),
+    };
+    let Ok(mut agent) = connected else { return Ok(false) };
     let Ok(identities) = agent.request_identities().await else { return Ok(false) };
+    let only: Option<Vec<PublicKey>> =
+        target.identities_only.then(|| target.key_files.iter().filter_map(|p| public_half(p)).collect());
+    let wanted = |key: &KeyData| only.as_ref().is_none_or(|only| only.iter().any(|k| k.key_data() == key));
     for identity in identities {
+        let key = match &identity {
+            AgentIdentity::PublicKey { key, .. } => key.key_data(),
+            AgentIdentity::Certificate { certificate, .. } => certificate.public_key(),
+        };
+        if !wanted(key) {
+            continue;
+        }
         let result = match identity {
             AgentIdentity::PublicKey { key, comment, .. } => {
                 tried.push(format!("the agent's {comment}"));

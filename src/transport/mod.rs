@@ -2,16 +2,20 @@
 
 pub mod auth;
 pub mod body;
+pub mod hops;
 pub mod known_hosts;
 pub mod local;
+pub mod openssh;
 pub mod pipe;
 mod socket;
 pub mod ssh;
 
 use crate::language::secret::Secret;
 use crate::shell::frame::{FrameError, FrameSink, Script};
+use std::fmt;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncRead;
 
@@ -71,6 +75,10 @@ pub enum TransportError {
     OtherHostKey { address: String, offered: String, known_at: String },
     #[error("the host key of {address} is revoked ({known_at})")]
     RevokedHostKey { address: String, known_at: String },
+    #[error("by way of {hop}: {error}")]
+    Hop { hop: String, error: Arc<Self> },
+    #[error("{hop} does not pass connections on to {address}: {reason}")]
+    NotPassedOn { hop: String, address: String, reason: String },
     #[error("{user}@{address} refused every way to log in (tried: {tried})")]
     Auth { user: String, address: String, tried: String },
     #[error("key file {path}: {reason}")]
@@ -106,6 +114,8 @@ impl TransportError {
                 "give the password with --ask-become-pass, or allow the user sudo without one".into()
             }
             Self::Connect { .. } | Self::ConnectTimeout { .. } => "is it up, and is its sshd reachable from here?".into(),
+            Self::Hop { error, .. } => return error.help(),
+            Self::NotPassedOn { .. } => "does its sshd_config allow it (AllowTcpForwarding, PermitOpen)?".into(),
             Self::Idle { .. } => "something on the host hangs: a dead NFS mount, a full disk, a stopped process".into(),
             _ => return None,
         })
@@ -125,10 +135,46 @@ pub struct Target {
     pub address: String,
     pub port: u16,
     pub user: String,
+    /// Under what name its key is on record, where that is not its address.
+    pub host_key_alias: Option<String>,
     /// Tried in order, after the agent's.
     pub key_files: Vec<PathBuf>,
+    pub agent: Agent,
+    /// Of the agent's keys only those are tried that are in `key_files`, too.
+    pub identities_only: bool,
     pub password: Option<Secret>,
     pub become_: Option<Become>,
+    /// The host that passes the connection on.
+    pub via: Option<Arc<Target>>,
+}
+
+impl Target {
+    /// The name and port by which its key is on record.
+    fn on_record(&self) -> (&str, u16) {
+        match &self.host_key_alias {
+            Some(alias) => (alias, 22),
+            None => (&self.address, self.port),
+        }
+    }
+}
+
+/// Without the passwords and the keys, which are not what makes it another place.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}:{}", self.user, self.address, self.port)?;
+        self.via.as_ref().map_or(Ok(()), |hop| write!(f, " by way of {hop}"))
+    }
+}
+
+/// Where an agent listens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Agent {
+    /// As the environment says (`SSH_AUTH_SOCK`).
+    #[default]
+    Environment,
+    Socket(PathBuf),
+    /// None is asked.
+    Nowhere,
 }
 
 /// The user to become, through `sudo`.

@@ -1,6 +1,7 @@
 //! SSH: one connection, one channel, one shell.
 
 use super::auth::{self, Keys};
+use super::hops::Hops;
 use super::known_hosts::{self, KnownHosts, Verdict};
 use super::local::random;
 use super::pipe::{Chunk, CommandLine, Input, Output, Shell};
@@ -11,12 +12,14 @@ use crate::shell::quote::words;
 use russh::client::{self, Handle, Msg};
 use russh::keys::PublicKeyOrCertificate;
 use russh::keys::ssh_key::{Algorithm, EcdsaCurve, HashAlg, PublicKey};
-use russh::{AlgorithmKind, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Preferred, cipher, kex};
+use russh::{
+    AlgorithmKind, ChannelMsg, ChannelOpenFailure as Refused, ChannelReadHalf, ChannelWriteHalf, Preferred, cipher, kex,
+};
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio::io::AsyncRead;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 /// Tries in all, where a connection does not come about.
@@ -47,6 +50,7 @@ pub struct SshOptions {
     /// Where a key that is accepted as new is put on record; `None`: none is accepted.
     pub accept_new: Option<PathBuf>,
     pub keys: Keys,
+    pub hops: Hops,
 }
 
 /// A connection with its shell.
@@ -59,59 +63,111 @@ pub struct SshConnection {
 
 /// Connects, checks the host's key, logs in, and starts the shell.
 ///
-/// A connection that does not come about is tried again with a growing pause of random length, so that a thousand
-/// hosts are not knocked at in step; what was refused is not.
-///
 /// # Errors
 /// Why the host cannot be spoken with.
 pub async fn connect(target: &Target, options: &Arc<SshOptions>) -> Result<SshConnection, TransportError> {
-    let started = Instant::now();
-    let mut pause = Duration::from_millis(200);
-    for attempt in 1.. {
-        match attempt_once(target, options, started).await {
-            Err(error) if error.is_transient() && attempt < TRIES => {
-                let mut byte = [128];
-                let _ = getrandom::fill(&mut byte);
-                tokio::time::sleep(pause.mul_f64(0.5 + f64::from(byte[0]) / 255.0)).await;
-                pause *= 2;
-            }
-            result => return result,
-        }
-    }
-    unreachable!("the loop ends with its last attempt")
-}
-
-async fn attempt_once(
-    target: &Target,
-    options: &Arc<SshOptions>,
-    started: Instant,
-) -> Result<SshConnection, TransportError> {
-    let limit = options.connect_timeout;
-    let slow = || TransportError::ConnectTimeout { address: target.address.clone(), after: limit };
-    let mut handle = timeout(limit, handshake(target, options)).await.map_err(|_| slow())??;
-    let connect = started.elapsed();
-    // A passphrase may be asked for meanwhile, and people are slow.
-    let patience = limit.max(Duration::from_secs(300));
-    timeout(patience, auth::log_in(&mut handle, target, &options.keys)).await.map_err(|_| slow())??;
+    let (handle, mut opening) = open(target, options).await?;
+    let asked = Instant::now();
     let line = CommandLine::interactive(target.become_.as_ref(), &random()?);
-    let (input, output) = timeout(limit, exec(&handle, &line)).await.map_err(|_| slow())??;
+    let (input, output) = timeout(options.connect_timeout, exec(&handle, &line))
+        .await
+        .map_err(|_| slow(target, options.connect_timeout))??;
     let shell = Shell::new(input, output, line, target.become_.clone());
-    let opening = Opening { connect, log_in: started.elapsed().saturating_sub(connect) };
+    opening.log_in += asked.elapsed();
     Ok(SshConnection { handle, shell, become_: target.become_.clone(), opening })
 }
 
+/// Connects, checks the host's key, and logs in.
+///
+/// A connection that does not come about is tried again with a growing pause of random length, so that a thousand
+/// hosts are not knocked at in step; what was refused is not.
+pub(super) fn open<'a>(
+    target: &'a Target,
+    options: &'a Arc<SshOptions>,
+) -> BoxFuture<'a, Result<(Handle<Client>, Opening), TransportError>> {
+    Box::pin(async move {
+        let started = Instant::now();
+        let mut pause = Duration::from_millis(200);
+        let mut attempt = 1;
+        let mut handle = loop {
+            match handshake(target, options).await {
+                Err(error) if error.is_transient() && attempt < TRIES => {
+                    let mut byte = [128];
+                    let _ = getrandom::fill(&mut byte);
+                    tokio::time::sleep(pause.mul_f64(0.5 + f64::from(byte[0]) / 255.0)).await;
+                    pause *= 2;
+                    attempt += 1;
+                }
+                result => break result?,
+            }
+        };
+        let connect = started.elapsed();
+        // A passphrase may be asked for meanwhile, and people are slow.
+        let patience = options.connect_timeout.max(Duration::from_secs(300));
+        timeout(patience, auth::log_in(&mut handle, target, &options.keys))
+            .await
+            .map_err(|_| slow(target, patience))??;
+        Ok((handle, Opening { connect, log_in: started.elapsed().saturating_sub(connect) }))
+    })
+}
+
+fn slow(target: &Target, after: Duration) -> TransportError {
+    TransportError::ConnectTimeout { address: target.address.clone(), after }
+}
+
+fn unreached(target: &Target, reason: String) -> TransportError {
+    TransportError::Connect { address: format!("{}:{}", target.address, target.port), reason }
+}
+
 async fn handshake(target: &Target, options: &Arc<SshOptions>) -> Result<Handle<Client>, TransportError> {
-    let place = (target.address.as_str(), target.port);
-    let addresses = tokio::net::lookup_host(place)
+    let limit = options.connect_timeout;
+    match &target.via {
+        Some(hop) => {
+            // That has limits of its own.
+            let through = options.hops.to(hop, options).await?;
+            let greeted = async {
+                let there = through.channel_open_direct_tcpip(&target.address, target.port.into(), "127.0.0.1", 0);
+                let stream = there.await.map_err(|e| not_passed_on(target, hop, e))?.into_stream();
+                greet(stream, target, options).await
+            };
+            timeout(limit, greeted).await.map_err(|_| slow(target, limit))?
+        }
+        None => timeout(limit, async { greet(reach(target).await?, target, options).await })
+            .await
+            .map_err(|_| slow(target, limit))?,
+    }
+}
+
+fn not_passed_on(target: &Target, hop: &Target, error: russh::Error) -> TransportError {
+    match error {
+        russh::Error::ChannelOpenFailure(why @ (Refused::AdministrativelyProhibited | Refused::UnknownChannelType)) => {
+            let address = format!("{}:{}", target.address, target.port);
+            TransportError::NotPassedOn { hop: hop.to_string(), address, reason: format!("{why:?}") }
+        }
+        russh::Error::ChannelOpenFailure(Refused::ConnectFailed) => {
+            unreached(target, format!("{hop} has no way to it"))
+        }
+        error => unreached(target, format!("{hop}: {error}")),
+    }
+}
+
+/// A connection to where the host itself is.
+async fn reach(target: &Target) -> Result<Socket, TransportError> {
+    let addresses = tokio::net::lookup_host((target.address.as_str(), target.port))
         .await
         .map_err(|e| TransportError::Resolve { address: target.address.clone(), reason: e.to_string() })?;
-    let failed =
-        |reason: String| TransportError::Connect { address: format!("{}:{}", target.address, target.port), reason };
-    let stream = dial(addresses).await.and_then(Socket::new).map_err(|e| failed(plain(&e)))?;
+    dial(addresses).await.and_then(Socket::new).map_err(|e| unreached(target, plain(&e)))
+}
+
+/// Agrees on keys, and checks the host's.
+async fn greet<S>(stream: S, target: &Target, options: &Arc<SshOptions>) -> Result<Handle<Client>, TransportError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (name, port) = target.on_record();
     let (on_record, authorities, place) = {
         let mut known = options.known_hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        let (host, port) = (target.address.as_str(), target.port);
-        (known.algorithms(host, port), known.authorities(host, port), known.place(host, port))
+        (known.algorithms(name, port), known.authorities(name, port), known.place(name, port))
     };
     let offered: Vec<Algorithm> =
         HOST_KEYS.iter().filter(|a| on_record.is_empty() || same_kind(&on_record, a)).cloned().collect();
@@ -129,15 +185,15 @@ async fn handshake(target: &Target, options: &Arc<SshOptions>) -> Result<Handle<
         keepalive_max: 4,
         ..client::Config::default()
     };
-    let client = Client { address: target.address.clone(), port: target.port, options: options.clone() };
+    let client = Client { name: name.to_owned(), port, options: options.clone() };
     client::connect_stream(Arc::new(config), stream, client).await.map_err(|error| match error {
         ClientError::Key(error) => error,
         // A host that is too busy hangs up before it says anything, and may take the next try.
         ClientError::Ssh(error @ (russh::Error::IO(_) | russh::Error::HUP | russh::Error::Disconnect)) => {
-            failed(error.to_string())
+            unreached(target, error.to_string())
         }
         ClientError::Ssh(error) => {
-            let address = known_hosts::record_name(&target.address, target.port);
+            let address = known_hosts::record_name(name, port);
             match (error, place) {
                 // Only kinds on record were asked for.
                 (russh::Error::NoCommonAlgo { kind: AlgorithmKind::Key, theirs, .. }, Some(known_at)) => {
@@ -161,14 +217,15 @@ fn same_kind(on_record: &[Algorithm], algorithm: &Algorithm) -> bool {
 }
 
 /// Checks the host's key.
-struct Client {
-    address: String,
+pub struct Client {
+    /// As its key is on record.
+    name: String,
     port: u16,
     options: Arc<SshOptions>,
 }
 
 #[derive(Debug, thiserror::Error)]
-enum ClientError {
+pub enum ClientError {
     #[error(transparent)]
     Key(TransportError),
     #[error(transparent)]
@@ -182,10 +239,10 @@ impl client::Handler for Client {
         // Held until a new key is on record: another connection may be showing another one of the same host.
         let mut known = self.options.known_hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let verdict = match shown {
-            PublicKeyOrCertificate::PublicKey { key, .. } => known.check(&self.address, self.port, key),
+            PublicKeyOrCertificate::PublicKey { key, .. } => known.check(&self.name, self.port, key),
             PublicKeyOrCertificate::Certificate(certificate) => {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).map(|d| d.as_secs()).unwrap_or_default();
-                known.check_certificate(&self.address, self.port, certificate, now)
+                known.check_certificate(&self.name, self.port, certificate, now)
             }
         };
         self.act_on(verdict, &shown.public_key(), &mut known).map_err(ClientError::Key)
@@ -194,7 +251,7 @@ impl client::Handler for Client {
 
 impl Client {
     fn act_on(&self, verdict: Verdict, key: &PublicKey, known: &mut KnownHosts) -> Result<bool, TransportError> {
-        let address = known_hosts::record_name(&self.address, self.port);
+        let address = known_hosts::record_name(&self.name, self.port);
         let algorithm = key.algorithm().to_string();
         let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
         match verdict {
@@ -205,7 +262,7 @@ impl Client {
             }
             Verdict::Unknown => {
                 let (Some(path), Some(line)) =
-                    (&self.options.accept_new, known_hosts::record(&self.address, self.port, key))
+                    (&self.options.accept_new, known_hosts::record(&self.name, self.port, key))
                 else {
                     return Err(TransportError::UnknownHostKey { address, algorithm, fingerprint });
                 };

@@ -331,3 +331,80 @@ fn facts_that_have_changed_are_never_taken_for_what_they_were() {
     assert_eq!(plan["hosts"][0]["round_trips"], 2);
     assert_eq!(plan["hosts"][0]["plan"]["in_line"], 1);
 }
+
+#[test]
+fn hosts_behind_a_bastion_are_reached_by_one_connection_to_it() {
+    let fleet = Fleet::up(&[("bastion", Kind::Debian), ("web1", Kind::Debian), ("web2", Kind::Debian)]);
+    let bastion = fleet.host("bastion");
+    for web in ["web1", "web2"] {
+        let rules = format!(
+            "add table inet door; add chain inet door in {{ type filter hook input priority 0; }}; add rule inet door in tcp dport 22 ip saddr != {} drop",
+            bastion.address
+        );
+        fleet.host(web).sh(&format!("nft '{rules}'")).text();
+    }
+    let logins =
+        || bastion.sh("journalctl -q -u ssh | grep -c 'Accepted publickey'; true").text().parse::<u32>().unwrap();
+    let write = |name: &str, text: String| {
+        std::fs::write(fleet.dir().join(name), text).unwrap();
+        fleet.dir().join(name).display().to_string()
+    };
+    let key = fleet.key().display().to_string();
+    let config = write(
+        "ssh_config",
+        format!(
+            "Host jump\n  HostName {}\n  User root\nHost web*\n  ProxyJump jump\n  User root\n  IdentityFile {key}\n\
+             Host web1\n  HostName {}\nHost web2\n  HostName {}\n",
+            bastion.address,
+            fleet.host("web1").address,
+            fleet.host("web2").address
+        ),
+    );
+    // Names alone: the rest is in OpenSSH's configuration.
+    let names = write("names.ini", "web1\nweb2\n".into());
+    let site = manifest(&fleet, WHO);
+    let straight = ["--ssh-config", "none", "--connect-timeout", "1", "--limit", "web1"];
+    trueup(&fleet, "plan", &site, &straight).code(4).says("no answer from");
+
+    let by_config = ["--ssh-config", config.as_str()];
+    let before = logins();
+    with_inventory(&fleet, "apply", &site, &names, &[&by_config[..], &["--yes"]].concat()).code(0);
+    // The first to come logs in there, and nobody else.
+    assert_eq!(logins() - before, 1);
+    assert_eq!(fleet.host("web2").sh("cat /etc/trueup-was-here").text(), "yes-it-was");
+
+    // A change that could shut the door is confirmed by a new connection, by way of the bastion as well.
+    let door = "- hosts: all\n  resources:\n    - file: /etc/ssh/sshd_config.d/50-door.conf\n      content: \"MaxAuthTries 5\\n\"\n      notify: service[ssh]\n    - service: ssh\n      state: running\n";
+    let door = manifest(&fleet, door);
+    with_inventory(&fleet, "apply", &door, &names, &[&by_config[..], &["--yes"]].concat())
+        .code(0)
+        .says("could cut you off");
+
+    // As Ansible's inventories have it, old and new; and a saved plan knows the way by itself.
+    let place = format!("web1 ansible_host={} ansible_user=root", fleet.host("web1").address);
+    for args in [
+        format!("-o ProxyCommand=\"ssh -W %h:%p -q root@{}\"", bastion.address),
+        format!("-J root@{}", bastion.address),
+    ] {
+        let old = write("old.ini", format!("{place} ansible_ssh_common_args='{args}'\n"));
+        with_inventory(&fleet, "plan", &site, &old, &["--ssh-config", "none"]).code(0);
+        let saved = fleet.dir().join("p.plan").display().to_string();
+        let site = manifest(&fleet, &WHO.replace("was-here", &format!("was-here-by-{}", &args[..2].replace('-', ""))));
+        with_inventory(&fleet, "plan", &site, &old, &["--ssh-config", "none", "--out", &saved]).code(2);
+        let apply =
+            ["apply", saved.as_str(), "--yes", "--private-key", key.as_str(), "--known-hosts"].map(str::to_owned);
+        run(&[&apply[..], &[fleet.known_hosts().display().to_string()]].concat()).code(0);
+    }
+
+    // What is in the way is told by its name.
+    bastion.sh("echo 'AllowTcpForwarding no' >/etc/ssh/sshd_config.d/a.conf; systemctl reload ssh").text();
+    with_inventory(&fleet, "plan", &site, &names, &by_config).code(4).says("does not pass connections on to");
+    bastion.sh("echo 'DenyUsers root' >/etc/ssh/sshd_config.d/a.conf; systemctl reload ssh").text();
+    with_inventory(&fleet, "plan", &site, &names, &by_config)
+        .code(4)
+        .says("2 hosts: web1, web2: by way of root@")
+        .says("refused every way to log in");
+    let command = write("command.ini", format!("{place} ansible_ssh_common_args='-o ProxyCommand=\"nc %h %p\"'\n"));
+    let ran = with_inventory(&fleet, "plan", &site, &command, &["--ssh-config", "none"]);
+    assert!(ran.code == 1 && ran.stderr.contains("a ProxyCommand is not run: `nc %h %p`"), "{ran:?}");
+}

@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use trueup::language::secret::Secret;
 use trueup::shell::frame::{Frame, FrameError, Limits};
-use trueup::transport::{Connection as _, TransportError, ssh};
+use trueup::transport::{Connection as _, Target, TransportError, ssh};
 
 fn text(frames: &[Frame], n: usize) -> String {
     String::from_utf8_lossy(&frames[n].body).trim().to_owned()
 }
 
-async fn refused(target: &trueup::transport::Target, options: ssh::SshOptions) -> TransportError {
+async fn refused(target: &Target, options: ssh::SshOptions) -> TransportError {
     match ssh::connect(target, &Arc::new(options)).await {
         Ok(_) => panic!("the host was let through"),
         Err(error) => error,
@@ -144,4 +144,61 @@ async fn who_refuses_or_never_speaks_is_given_up_in_time() {
     let other = keygen(host.dir(), "other", "");
     let error = refused(&target(host.port, other), options(&host.record(), Box::new(|_| None))).await;
     assert!(matches!(&error, TransportError::Auth { tried, .. } if tried.contains("other")), "{error}");
+}
+
+/// This host, and the one on the way to it.
+fn behind(hop: &Sshd, host: &Sshd) -> (Target, String) {
+    (Target { via: Some(Arc::new(hop.target())), ..host.target() }, host.record() + &hop.record())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_behind_another_is_reached_by_way_of_that() {
+    let (hop, host) = (Sshd::start(), Sshd::start());
+    let (target, records) = behind(&hop, &host);
+    let options = Arc::new(options(&records, Box::new(|_| None)));
+    let (first, second) = tokio::join!(ssh::connect(&target, &options), ssh::connect(&target, &options));
+    for connection in [first, second] {
+        let mut connection = connection.unwrap();
+        let mut frames: Vec<Frame> = vec![];
+        connection.run(&script(&["echo $SSH_CONNECTION"]), &mut frames).await.unwrap();
+        assert!(text(&frames, 0).ends_with(&format!(" {}", host.port)), "{}", text(&frames, 0));
+        let body = vec![0xa5; 5 << 20];
+        let mut fed: Vec<Frame> = vec![];
+        connection.feed(&listening("wc -c"), &mut &body[..], &mut fed).await.unwrap();
+        assert_eq!(text(&fed, 0), body.len().to_string());
+    }
+    // One more behind that.
+    let third = Sshd::start();
+    let target = Target { via: Some(Arc::new(target)), ..third.target() };
+    let options = Arc::new(self::options(&(records + &third.record()), Box::new(|_| None)));
+    let mut connection = ssh::connect(&target, &options).await.unwrap();
+    let mut frames: Vec<Frame> = vec![];
+    connection.run(&script(&["echo here"]), &mut frames).await.unwrap();
+    assert_eq!(text(&frames, 0), "here");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_on_the_way_is_told_of_that_host() {
+    let (hop, host) = (Sshd::start(), Sshd::start());
+    let none = || Box::new(|_: &std::path::Path| None);
+    // Its key is checked as any other's.
+    let (target, _) = behind(&hop, &host);
+    let error = refused(&target, options(&host.record(), none())).await;
+    let TransportError::Hop { error, .. } = &error else { panic!("{error}") };
+    assert!(matches!(**error, TransportError::UnknownHostKey { .. }), "{error}");
+    // And the host's own behind it.
+    let error = refused(&target, options(&hop.record(), none())).await;
+    assert!(matches!(error, TransportError::UnknownHostKey { .. }), "{error}");
+
+    let closed = Sshd::with("AllowTcpForwarding no");
+    let (target, records) = behind(&closed, &host);
+    let error = refused(&target, options(&records, none())).await;
+    assert!(matches!(error, TransportError::NotPassedOn { .. }), "{error}");
+
+    let (mut target, records) = behind(&hop, &host);
+    // The first port is for nobody.
+    target.port = 1;
+    let error = refused(&target, options(&records, none())).await;
+    assert!(matches!(error, TransportError::Connect { .. }), "{error}");
+    assert!(error.to_string().contains("has no way to it"), "{error}");
 }

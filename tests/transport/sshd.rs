@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
 use trueup::shell::frame::{Limits, Nonce, Script};
-use trueup::transport::Target;
 use trueup::transport::auth::{AskPassphrase, Keys};
+use trueup::transport::hops::Hops;
 use trueup::transport::known_hosts::KnownHosts;
 use trueup::transport::ssh::SshOptions;
+use trueup::transport::{Agent, Target};
 
 /// Ends with the test.
 pub struct Sshd {
@@ -114,8 +115,12 @@ pub fn target(port: u16, key: PathBuf) -> Target {
         port,
         user: "root".into(),
         key_files: vec![key],
+        host_key_alias: None,
+        agent: Agent::Nowhere,
+        identities_only: false,
         password: None,
         become_: None,
+        via: None,
     }
 }
 
@@ -127,6 +132,7 @@ pub fn options(known: &str, ask: Box<AskPassphrase>) -> SshOptions {
         known_hosts: Mutex::new(hosts),
         accept_new: None,
         keys: Keys::new(ask),
+        hops: Hops::default(),
     }
 }
 
