@@ -1,5 +1,8 @@
 //! trueup: brings a fleet into line with what was written down.
 
+// They panic where nobody can read what they write, in the middle of a run.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod catalog;
 pub mod cli;
 pub mod engine;

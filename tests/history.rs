@@ -108,6 +108,36 @@ fn two_applies_are_listed_shown_and_compared() {
     }
 }
 
+/// The log of a pipeline may be on a full disk, and `head` has enough early.
+#[test]
+fn a_run_is_on_record_though_nobody_could_read_what_it_said() {
+    let project = Project::new("    - file: OUT/a\n      content: one\n");
+    let ran = |args: &[&str], out: Stdio| {
+        let mut child = project.command(args).stdout(out).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        (child.wait().unwrap().code(), said)
+    };
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap().into();
+    let gone = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        writer.into()
+    };
+    let (code, said) = ran(&["apply", "--yes"], full());
+    assert!(code == Some(1) && said.contains("No space left on device"), "{code:?} {said}");
+    project.write("a", "two");
+    assert_eq!(ran(&["plan"], gone()), (Some(2), String::new()));
+    assert_eq!(ran(&["apply", "--yes"], gone()).0, Some(0));
+    assert_eq!(ran(&["rollback", "last", "--yes"], gone()).0, Some(0));
+    let (_, history) = project.raw(&["history"]);
+    assert_eq!(
+        (history.matches("1 brought in line").count(), history.matches("did not end").count()),
+        (3, 0),
+        "{history}"
+    );
+}
+
 #[test]
 fn who_is_asked_and_says_no_is_not_on_record() {
     let project = Project::new(WORKING);

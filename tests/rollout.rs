@@ -83,6 +83,15 @@ fn a_canary_goes_first_and_alone() {
 }
 
 #[test]
+fn a_rollout_goes_on_though_nobody_can_read_of_it() {
+    let project = Project::new(&IN_TURN.replace("!= b", "!= none"));
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let ran = project.apply(&["--serial", "1"]).stdout(full()).stderr(full()).status().unwrap();
+    assert_eq!(ran.code(), Some(1));
+    assert_eq!(std::fs::read_to_string(project.path().join("turns")).unwrap(), "a\nb\nc\nd\n");
+}
+
+#[test]
 fn the_order_of_plays_is_that_of_their_waves() {
     let site = "
 - hosts: web

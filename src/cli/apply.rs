@@ -8,6 +8,7 @@ use crate::engine::outcome::{HostReport, Totals, exit_code};
 use crate::engine::run::{Event, Mode, Operator, Wave};
 use crate::language::rollout::Rollout;
 use crate::report::progress::{Progress, part};
+use crate::report::say;
 use crate::report::timings::RunTimings;
 use crate::report::{json, text};
 use crate::store::history::record::Purpose;
@@ -88,11 +89,11 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     match answer {
         Answer::Unrecorded(error) => return Err(error),
         Answer::No => {
-            eprintln!("nothing was changed");
+            say!("nothing was changed");
             return Ok(0);
         }
         Answer::Interrupted => {
-            eprintln!("nothing was changed");
+            say!("nothing was changed");
             return Ok(130);
         }
         Answer::NotAsked | Answer::Yes => {}
@@ -102,19 +103,17 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
         None => reports,
     };
     let timings = args.report.timings.then(|| RunTimings::of(&reports, load, started.elapsed()));
-    if args.report.json {
-        let document =
-            json::document("trueup/apply", &reports, timings.as_ref()).map_err(|e| CliError::Other(e.to_string()))?;
-        super::print(&format!("{document}\n"))?;
+    let told = if args.report.json {
+        let document = json::document("trueup/apply", &reports, timings.as_ref());
+        document.map(|d| format!("{d}\n")).map_err(|e| CliError::Other(e.to_string()))?
     } else {
         // Without a question nobody has seen what was planned.
         let shown = matches!(answer, Answer::Yes);
         let applied = if shown { String::new() } else { text::changes_of(&reports, &options) };
         let timings = timings.map_or(String::new(), |t| t.text(output.style()));
-        super::print(&format!("{applied}{}{timings}", text::outcome(&reports, &options)))?;
-    }
-    let code = exit_code(&reports);
-    recorder.end(&reports, code)
+        format!("{applied}{}{timings}", text::outcome(&reports, &options))
+    };
+    super::tell(&told, recorder.end(&reports, exit_code(&reports)))
 }
 
 /// What became of the question whether to apply.
@@ -192,7 +191,7 @@ fn question(plans: &[HostReport]) -> String {
     let hosts = plans.iter().filter(|r| r.plan.as_ref().is_some_and(|p| !p.changes.is_empty())).count();
     let totals = Totals::of(plans);
     if totals.unreachable > 0 {
-        eprintln!("{} of {} hosts cannot be reached and stay as they are.", totals.unreachable, totals.hosts);
+        say!("{} of {} hosts cannot be reached and stay as they are.", totals.unreachable, totals.hosts);
     }
     let apply = format!("Apply {changes} change{}", plural(changes));
     let remove = format!("remove {removed} resource{} that left the manifest", plural(removed));

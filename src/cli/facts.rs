@@ -2,6 +2,7 @@ use super::fleet::{self, ConnectionArgs, HostArgs};
 use super::{CliError, Output};
 use crate::engine::outcome::HostStatus;
 use crate::report::facts;
+use crate::report::say;
 use serde_json::json;
 
 #[derive(Debug, clap::Args)]
@@ -27,7 +28,7 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
         match &host.facts {
             Ok((facts, notes)) => {
                 for note in notes {
-                    eprintln!("warning: {}: {note}", host.host);
+                    say!("warning: {}: {note}", host.host);
                 }
                 if args.json {
                     document.insert(host.host.clone(), json!(facts));
@@ -37,14 +38,14 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
             }
             Err(HostStatus::Unreachable { reason, help }) => {
                 code = 4;
-                eprintln!("unreachable {}: {reason}", host.host);
+                say!("unreachable {}: {reason}", host.host);
                 if let Some(help) = help {
-                    eprintln!("    {help}");
+                    say!("    {help}");
                 }
             }
             Err(_) => {
                 code = code.max(3);
-                eprintln!("{}: not looked at", host.host);
+                say!("{}: not looked at", host.host);
             }
         }
     }

@@ -14,6 +14,7 @@ use crate::language::project::{self, Project};
 use crate::language::settings::{self, Settings};
 use crate::language::span::{Sources, Span};
 use crate::language::vault::Keyring;
+use crate::report::say;
 use crate::report::text;
 use crate::resources::TYPES;
 use crate::shell::apply::Keep;
@@ -164,7 +165,7 @@ pub fn told(found: &Diagnostics, sources: &Sources, output: &Output) -> CliError
 fn warn(found: &Diagnostics, sources: &Sources, output: &Output) {
     let colour = output.style().colour && std::io::stderr().is_terminal();
     for d in found.iter().filter(|d| d.severity == Severity::Warning) {
-        eprintln!("{}\n", d.render(sources, colour));
+        say!("{}\n", d.render(sources, colour));
     }
 }
 

@@ -77,14 +77,13 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
             report.status = status;
         }
     }
-    let code = exit_code(&reports);
-    if args.json {
-        let document = json::document("trueup/forget", &reports, None).map_err(|e| CliError::Other(e.to_string()))?;
-        super::print(&format!("{document}\n"))?;
+    let text = if args.json {
+        let document = json::document("trueup/forget", &reports, None);
+        document.map(|d| format!("{d}\n")).map_err(|e| CliError::Other(e.to_string()))?
     } else {
-        super::print(&told(&reports, output))?;
-    }
-    recorder.end(&reports, code)
+        told(&reports, output)
+    };
+    super::tell(&text, recorder.end(&reports, exit_code(&reports)))
 }
 
 /// What was released, and then what stood in the way.

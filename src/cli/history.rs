@@ -3,6 +3,7 @@ use super::vault::VaultArgs;
 use super::{CliError, Output, record};
 use crate::engine::outcome::HostStatus;
 use crate::engine::rebuilt;
+use crate::report::say;
 use crate::report::{history, json};
 use crate::store::history::chain::Verdict;
 use clap::Subcommand;
@@ -70,11 +71,11 @@ fn from_hosts(args: &Args, output: &Output) -> Result<u8, CliError> {
             Ok(_) => {}
             Err(HostStatus::Unreachable { reason, .. }) => {
                 code = 4;
-                eprintln!("unreachable {}: {reason}", host.host);
+                say!("unreachable {}: {reason}", host.host);
             }
             Err(_) => {
                 code = code.max(3);
-                eprintln!("{}: not looked at", host.host);
+                say!("{}: not looked at", host.host);
             }
         }
     }

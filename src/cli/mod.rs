@@ -30,6 +30,7 @@ mod validate;
 mod vault;
 
 use crate::engine::run::RunError;
+use crate::report::say;
 use crate::report::style::Style;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use std::io::IsTerminal;
@@ -153,17 +154,39 @@ pub fn run(cli: Cli) -> u8 {
     match result {
         Ok(code) => code,
         // A reader that went away (`| head`) is no error of ours.
-        Err(CliError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
+        Err(error) if is_gone(&error) => 0,
         Err(error) => {
             let label = match &error {
                 CliError::Found(_) => "",
                 _ => "error: ",
             };
-            eprintln!("{label}{error}");
+            say!("{label}{error}");
             // As a shell has it of a program that SIGINT ended: 128 and the signal's number.
             if matches!(error, CliError::Run(RunError::Interrupted)) { 130 } else { 1 }
         }
     }
+}
+
+/// Writes what a run came to, which is on record by then: who reads it may be gone, and its log's disk full. The exit
+/// code still tells of the run, and is no zero where what it came to is lost.
+fn tell(text: &str, ended: Result<u8, CliError>) -> Result<u8, CliError> {
+    let (unsaid, code) = match (print(text), ended) {
+        (Ok(()), ended) => return ended,
+        (Err(unsaid), ended) => (unsaid, ended?),
+    };
+    if is_gone(&unsaid) {
+        return Ok(code);
+    }
+    if code == 0 {
+        return Err(unsaid);
+    }
+    say!("error: {unsaid}");
+    Ok(code)
+}
+
+/// Whether it is that nobody reads on, as with `trueup … | head`.
+fn is_gone(error: &CliError) -> bool {
+    matches!(error, CliError::Io(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// Writes a result to standard output.

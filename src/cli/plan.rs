@@ -35,15 +35,14 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     progress.finish();
     let reports = reports?;
     let timings = args.report.timings.then(|| RunTimings::of(&reports, load, started.elapsed()));
-    if args.report.json {
-        let document =
-            json::document("trueup/plan", &reports, timings.as_ref()).map_err(|e| CliError::Other(e.to_string()))?;
-        super::print(&format!("{document}\n"))?;
+    let told = if args.report.json {
+        let document = json::document("trueup/plan", &reports, timings.as_ref());
+        document.map(|d| format!("{d}\n")).map_err(|e| CliError::Other(e.to_string()))?
     } else {
         let timings = timings.map_or(String::new(), |t| t.text(output.style()));
-        super::print(&format!("{}{timings}", text::plan(&reports, &args.report.options(output))))?;
-    }
-    let code = exit_code(&reports);
+        format!("{}{timings}", text::plan(&reports, &args.report.options(output)))
+    };
+    let code = super::tell(&told, Ok(exit_code(&reports)))?;
     if let Some(out) = &args.save.out {
         args.save.save(out, &run, reached, reports, output)?;
     }

@@ -1,5 +1,6 @@
 //! A question at the terminal.
 
+use crate::report::say;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::Write as _;
 
@@ -10,11 +11,13 @@ const LONGEST: usize = 4096;
 
 /// Asks, and takes nothing but a plain yes for a yes.
 pub fn confirms(question: &str, interrupted: &dyn Fn() -> bool) -> bool {
-    eprint!("{question} [y/N] ");
-    let _ = std::io::stderr().flush();
+    let mut terminal = std::io::stderr();
+    if write!(terminal, "{question} [y/N] ").and_then(|()| terminal.flush()).is_err() {
+        return false;
+    }
     let answer = line(interrupted);
     if answer.is_none() {
-        eprintln!();
+        say!();
     }
     answer.is_some_and(|a| matches!(a.trim(), "y" | "Y" | "yes" | "Yes" | "YES"))
 }

@@ -8,6 +8,7 @@ use crate::engine::run::Run;
 use crate::language::settings::{self, Settings};
 use crate::language::span::Sources;
 use crate::plan::digest;
+use crate::report::say;
 use crate::shell::state::RunName;
 use crate::store::history::prune::Keep;
 use crate::store::history::record::{Began, By, Ended, From, Process, Purpose};
@@ -107,8 +108,8 @@ impl Recorder {
         match history.end(&self.began.run, &texts, &ended, &self.keep) {
             Ok(()) => Ok(code),
             Err(error) => {
-                // The work is done and was told; that must not be lost behind this.
-                eprintln!("error: the end of run {} could not be put on record: {error}", self.began.run);
+                // The work is done, and is told after this.
+                say!("error: the end of run {} could not be put on record: {error}", self.began.run);
                 Ok(code.max(1))
             }
         }

@@ -5,6 +5,7 @@ use crate::engine::outcome::{HostReport, exit_code};
 use crate::engine::run::rollback::{Rollback, RollbackError};
 use crate::engine::run::{Event, Operator};
 use crate::report::progress::Progress;
+use crate::report::say;
 use crate::report::{json, text};
 use crate::shell::history::Which;
 use crate::store::history::record::Purpose;
@@ -69,23 +70,21 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
         return end;
     }
     let reports = &rolled.reports;
-    if args.report.json {
-        let document = json::document("trueup/rollback", reports, None).map_err(|e| CliError::Other(e.to_string()))?;
-        super::print(&format!("{document}\n"))?;
-        return end(recorder, &rolled.run, reports);
-    }
     let name = &rolled.run;
-    let text = if args.plan {
+    let told = if args.report.json {
+        let document = json::document("trueup/rollback", reports, None);
+        document.map(|d| format!("{d}\n")).map_err(|e| CliError::Other(e.to_string()))?
+    } else if args.plan {
         format!("run {name}, taken back:\n\n{}", text::plan(reports, &options))
     } else {
         let changes = if shown { String::new() } else { text::changes_of(reports, &options) };
         format!("run {name}, taken back by {}:\n\n{changes}{}", run.apply.run, text::outcome(reports, &options))
     };
-    super::print(&text)?;
-    if !rolled.without.is_empty() {
-        eprintln!("not in that run: {}", rolled.without.join(", "));
+    let code = super::tell(&told, end(recorder, name, reports))?;
+    if !args.report.json && !rolled.without.is_empty() {
+        say!("not in that run: {}", rolled.without.join(", "));
     }
-    end(recorder, &rolled.run, reports)
+    Ok(code)
 }
 
 fn end(recorder: Option<Recorder>, undone: &str, reports: &[HostReport]) -> Result<u8, CliError> {
@@ -133,7 +132,7 @@ impl Operator for Attended<'_> {
             self.shown = true;
             let _ = super::print(&text::plan(plans, &self.options));
             if !prompt::confirms(&format!("Take back run {run} as shown?"), interrupted) {
-                eprintln!("nothing was changed");
+                say!("nothing was changed");
                 self.ends = Some(Ok(if interrupted() { 130 } else { 0 }));
                 return false;
             }

@@ -12,6 +12,7 @@ use crate::language::diagnostic::Diagnostics;
 use crate::language::project;
 use crate::language::rollout::Rollout;
 use crate::language::span::Sources;
+use crate::report::say;
 use crate::saved::seal::SealKey;
 use crate::saved::signers::Signers;
 use crate::saved::{Head, Reach, SavedPlan, file, signature};
@@ -61,7 +62,7 @@ impl SaveArgs {
         output: &Output,
     ) -> Result<(), CliError> {
         if exit_code(&reports) == 1 {
-            eprintln!("{} was not written, for no host could be judged", out.display());
+            say!("{} was not written, for no host could be judged", out.display());
             return Ok(());
         }
         let other = |e: &dyn std::fmt::Display| CliError::Other(format!("{}: {e}", out.display()));
@@ -83,7 +84,7 @@ impl SaveArgs {
         let _ = std::fs::remove_file(signature::path_of(out));
         file::write(out, &bytes).map_err(|e| other(&e))?;
         if !plan.left_out().is_empty() {
-            eprintln!(
+            say!(
                 "{} cannot be applied, for it is without its secrets ({}): seal them in with --seal-key",
                 out.display(),
                 named(plan.left_out())
@@ -108,7 +109,7 @@ pub fn sign(path: &Path, bytes: &[u8], key: &Path, output: &Output) -> Result<()
     let beside = signature::path_of(path);
     file::write(&beside, text.as_bytes()).map_err(|e| CliError::Other(format!("{}: {e}", beside.display())))?;
     if !output.quiet {
-        eprintln!("signed: {}", beside.display());
+        say!("signed: {}", beside.display());
     }
     Ok(())
 }
@@ -192,7 +193,7 @@ impl TrustArgs {
             let signer = signature::verify(&bytes, path, &Signers::parse(&text), Utc::now().0)
                 .map_err(|e| CliError::Other(format!("{} is not applied: {e}", path.display())))?;
             if !output.quiet {
-                eprintln!("signed by {} ({})", signer.principals, signer.fingerprint);
+                say!("signed by {} ({})", signer.principals, signer.fingerprint);
             }
         }
         let plan = SavedPlan::from_bytes(&bytes).map_err(|e| refused(path, &e))?;

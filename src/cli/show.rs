@@ -1,5 +1,6 @@
 use super::{CliError, Output, record, saved};
 use crate::engine::outcome::HostReport;
+use crate::report::say;
 use crate::report::{history, json, text};
 use crate::saved::{Head, file};
 use crate::store::history::History;
@@ -53,7 +54,7 @@ fn plan(args: &Args, options: &text::Options) -> Result<u8, CliError> {
     }
     if !options.quiet {
         let Head { version, at, by, manifest, sources, .. } = &plan.head;
-        eprintln!("planned {at} by {by} with trueup {version} from {manifest} (sha256 {})", sources.as_str());
+        say!("planned {at} by {by} with trueup {version} from {manifest} (sha256 {})", sources.as_str());
     }
     Ok(0)
 }

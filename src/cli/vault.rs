@@ -4,6 +4,7 @@ use super::connect::ask;
 use super::{CliError, Output};
 use crate::language::settings::{Settings, resolve};
 use crate::language::vault::{DEFAULT_ID, Keyring, Password};
+use crate::report::say;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -109,7 +110,7 @@ fn written(path: &Path, mode: u32, output: &Output) -> Result<Zeroizing<Vec<u8>>
     std::fs::File::open(path).and_then(|f| f.take(LONGEST).read_to_end(&mut bytes)).map_err(place)?;
     if mode & 0o007 != 0 && !output.quiet {
         let path = path.display();
-        eprintln!("warning: everyone on this machine can reach the vault password in {path}: chmod 600 {path}");
+        say!("warning: everyone on this machine can reach the vault password in {path}: chmod 600 {path}");
     }
     Ok(Zeroizing::new(bytes.trim_ascii().to_vec()))
 }

@@ -12,3 +12,13 @@ pub mod schema;
 pub mod style;
 pub mod text;
 pub mod timings;
+
+/// A line on standard error, as `eprintln!` writes one; where it cannot be written, nothing ends by that: a run that is
+/// under way goes on though nobody can read of it.
+macro_rules! say {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($words)*);
+    }};
+}
+pub(crate) use say;

@@ -2,6 +2,7 @@
 //!
 //! A bar a host does not scale, so there is one bar, and a few lines that are re-used.
 
+use super::say;
 use crate::engine::run::{Event, Operator, Wave};
 use crate::engine::schedule::Stopped;
 use crate::report::text::named;
@@ -85,7 +86,7 @@ impl Progress {
 
     /// A line that stays, above the bars where there are any.
     pub fn say(&self, line: &str) {
-        self.bars.suspend(|| eprintln!("{line}"));
+        self.bars.suspend(|| say!("{line}"));
     }
 
     /// Without the bars on the screen, as for a question.
