@@ -2,6 +2,7 @@
 
 mod here;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -241,7 +242,10 @@ const WAITS: &str = "
 
 impl Running {
     fn start(project: &Project, args: &[&str], until: &str) -> Self {
-        let mut command = project.apply(args);
+        Self::spawn(project, project.apply(args), until)
+    }
+
+    fn spawn(project: &Project, mut command: Command, until: &str) -> Self {
         // As at a terminal, where Ctrl-C goes to all that stands in the foreground.
         command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -255,8 +259,12 @@ impl Running {
     }
 
     fn interrupt(&self) {
-        let group = rustix::process::Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
-        rustix::process::kill_process_group(group, rustix::process::Signal::INT).unwrap();
+        self.signal(Signal::INT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let group = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
+        kill_process_group(group, signal).unwrap();
     }
 
     /// Reads until a line with these words comes.
@@ -303,4 +311,39 @@ fn a_second_ctrl_c_ends_at_once() {
     assert_eq!((code, text.as_str()), (130, ""));
     assert!(!project.has("b"));
     assert_eq!(std::fs::read_dir(project.path().join(".host/runs")).unwrap().count(), 1, "its journal stays");
+}
+
+/// A pipeline that is called off, and a terminal that is closed.
+#[test]
+fn who_is_killed_or_hung_up_on_finishes_what_runs_and_starts_nothing_new() {
+    for signal in [Signal::TERM, Signal::HUP] {
+        let project = Project::new(WAITS);
+        let mut run = Running::start(&project, &["--serial", "1"], "a");
+        run.signal(signal);
+        run.says("finishing 1 host, starting no new ones");
+        if signal == Signal::HUP {
+            // The shell of a terminal that is closed sends one more.
+            run.signal(signal);
+        }
+        std::fs::write(project.path().join("go"), "").unwrap();
+        let (code, text) = run.end();
+        assert_eq!(code, 3, "{signal:?} {text}");
+        assert!(text.contains("a  1 change applied, all in line now\n"), "{text}");
+        assert!(!project.has("b"));
+    }
+}
+
+#[test]
+fn under_nohup_a_rollout_goes_on() {
+    let project = Project::new(WAITS);
+    let apply = project.apply(&["--serial", "1"]);
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(apply.get_program()).args(apply.get_args());
+    command.envs(apply.get_envs().filter_map(|(k, v)| Some((k, v?)))).current_dir(project.path());
+    let run = Running::spawn(&project, command, "a");
+    run.signal(Signal::HUP);
+    std::fs::write(project.path().join("go"), "").unwrap();
+    let (code, text) = run.end();
+    assert_eq!(code, 0, "{text}");
+    assert!(project.has("did-d"));
 }

@@ -265,7 +265,7 @@ impl Run {
     }
 
     async fn drive(self: &Arc<Self>, mode: Mode, operator: &mut dyn Operator) -> Result<Vec<HostReport>, RunError> {
-        let interrupts = Interrupts::listen()?;
+        let interrupts = Interrupts::listen(mode != Mode::Plan)?;
         let order = if mode == Mode::Apply { self.order.clone() } else { Order::at_once(self.jobs.len()) };
         let task = move |run: Arc<Self>, n, events: mpsc::UnboundedSender<Event>| async move {
             let result = match run.judge_in_time(n, &events).await {

@@ -85,7 +85,7 @@ impl Run {
         asked: &Rollback,
         operator: &mut dyn Operator,
     ) -> Result<RolledBack, RollbackError> {
-        let interrupts = Interrupts::listen().map_err(RunError::from)?;
+        let interrupts = Interrupts::listen(true).map_err(RunError::from)?;
         let which = asked.which.clone();
         let look = move |run: Arc<Self>, n, events: mpsc::UnboundedSender<Event>| {
             let which = which.clone();

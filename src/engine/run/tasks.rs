@@ -20,7 +20,7 @@ impl Run {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let results = runtime.block_on(async {
             let order = Order::at_once(self.jobs.len());
-            let interrupts = Interrupts::listen()?;
+            let interrupts = Interrupts::listen(false)?;
             self.for_each(&order, &mut Unattended, interrupts, |_, _| false, |run, n, _| ask(run, n)).await
         });
         runtime.shutdown_timeout(Duration::from_millis(100));
