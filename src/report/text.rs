@@ -279,8 +279,8 @@ fn trouble(out: &mut String, reports: &[HostReport], style: Style) {
     }
     for (text, hosts) in findings {
         let _ = writeln!(out, "{text}");
-        if hosts.len() > 1 {
-            let _ = writeln!(out, "  likewise on {}", named(&hosts[1..]));
+        if reports.len() > 1 {
+            let _ = writeln!(out, "  on {}", style.bold(&named(&hosts)));
         }
         out.push('\n');
     }

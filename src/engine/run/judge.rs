@@ -9,7 +9,7 @@ use crate::engine::outcome::{HostReport, HostStatus};
 use crate::engine::timings::Stage;
 use crate::facts::{self, Facts};
 use crate::journal::unfinished::Unfinished;
-use crate::language::diagnostic::Diagnostics;
+use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::language::manifest::Play;
 use crate::ledger::Owner;
 use crate::plan::basis::{Basis, Held};
@@ -260,9 +260,10 @@ impl Run {
     }
 
     fn invalid(&self, found: &Diagnostics) -> HostStatus {
-        HostStatus::Invalid {
-            findings: found.iter().map(|d| d.render(&self.project.templates.sources, false)).collect(),
-        }
+        // Whose finding it is stands beside it, and the same one of many hosts is told once.
+        let without_host = |d: &Diagnostic| Diagnostic { host: None, ..d.clone() };
+        let findings = found.iter().map(|d| without_host(d).render(&self.project.templates.sources, false));
+        HostStatus::Invalid { findings: findings.collect() }
     }
 
     fn compile(&self, n: usize, facts: Facts, departed: &[Removal]) -> Result<Catalog, Diagnostics> {
