@@ -190,6 +190,8 @@ fn a_start_leaves_out_what_comes_before_it() {
     let project = Project::new(site);
     let start = |name: &str| format!("file[{}/{name}]", project.path().display());
     insta::assert_snapshot!(project.run(&["--limit", "a", "--start-at", &start("tow")]));
+    let said = project.run(&["--start-at", &start("tow")]);
+    assert!(said.contains("`?\n  on 4 hosts: a, b, c, d\n") && said.matches("did you mean").count() == 1, "{said}");
     let start = start("two");
     insta::assert_snapshot!(project.run(&["--limit", "a", "--start-at", &start]));
     assert!(!project.has("one") && project.has("two") && project.has("three"));
