@@ -61,7 +61,7 @@ pub enum HostStatus {
     Invalid { findings: Vec<String> },
     /// The host could not be spoken with, or the connection was lost.
     Unreachable { reason: String, help: Option<String> },
-    /// A change kept new connections out, so that the host has taken it back by itself.
+    /// No new connection has confirmed a change in time, so that the host has taken it back by itself.
     CutOff { reason: String },
     /// Its changes are applied, or there were none, and a check says that it is not well.
     Unhealthy {

@@ -449,12 +449,13 @@ fn came_to(report: &HostReport, style: Style) -> String {
             let done = report.results.iter().filter(|r| r.status == ChangeStatus::Applied).count();
             style.red(&format!("lost after {}", count(done, "applied change")))
         }
-        HostStatus::CutOff { .. } => {
-            let done = report.results.iter().filter(|r| r.status == ChangeStatus::Applied).count();
-            style.red(&format!(
-                "kept new connections out, so that the host has taken it back; {} stay",
-                count(done, "other change")
-            ))
+        HostStatus::CutOff { reason } => {
+            let stays = match report.results.iter().filter(|r| r.status == ChangeStatus::Applied).count() {
+                0 => String::new(),
+                1 => "; 1 other change stays".to_owned(),
+                n => format!("; {n} other changes stay"),
+            };
+            style.red(&format!("taken back by the host: {}{stays}", clean(reason)))
         }
         HostStatus::Unhealthy { .. } => {
             let done = report.results.iter().filter(|r| r.status == ChangeStatus::Applied).count();

@@ -18,7 +18,7 @@ fn is_taken_back(fleet: &Fleet, text: &str, id: &str, gone: &str) {
     trueup(fleet, "plan", &site, &[]).code(2).says("could cut you off");
     trueup(fleet, "apply", &site, &["--yes", "--confirm-timeout", "6", "--connect-timeout", "2"])
         .code(3)
-        .says("kept new connections out")
+        .says("web1  taken back by the host: no new connection ")
         .says("not confirmed on web1")
         .says(id);
     trueup(fleet, "plan", &site, &[]).code(2).says(id);
