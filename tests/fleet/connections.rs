@@ -1,7 +1,7 @@
 //! Ways onto a host, and what an operator is told where there is none.
 
 use crate::host::{Fleet, Kind};
-use crate::trueup::{Ran, manifest, run, run_with, trueup};
+use crate::trueup::{Ran, Trueup, manifest, run, run_with, trueup};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -407,4 +407,26 @@ fn hosts_behind_a_bastion_are_reached_by_one_connection_to_it() {
     let command = write("command.ini", format!("{place} ansible_ssh_common_args='-o ProxyCommand=\"nc %h %p\"'\n"));
     let ran = with_inventory(&fleet, "plan", &site, &command, &["--ssh-config", "none"]);
     assert!(ran.code == 1 && ran.stderr.contains("a ProxyCommand is not run: `nc %h %p`"), "{ran:?}");
+}
+
+#[test]
+fn a_bastion_that_drops_its_connections_in_the_middle_of_an_apply_loses_nothing() {
+    let fleet = Fleet::up(&[("bastion", Kind::Debian), ("web1", Kind::Debian), ("web2", Kind::Debian)]);
+    let webs = ["web1", "web2"].map(|name| fleet.host(name));
+    let config = fleet.dir().join("ssh_config");
+    let jump =
+        format!("Host {} {}\n  ProxyJump root@{}\n", webs[0].address, webs[1].address, fleet.host("bastion").address);
+    std::fs::write(&config, jump).unwrap();
+    let slow = "- hosts: web*\n  resources:\n    - exec: wait\n      command: touch /srv/begun; until test -e /srv/go; do sleep 0.05; done; touch /srv/done\n      creates: /srv/done\n    - file: /srv/after\n      content: x\n";
+    let site = manifest(&fleet, slow);
+    let mut run = Trueup::start(&fleet, "apply", &site, &["--yes", "--ssh-config", &config.display().to_string()]);
+    let begun = std::time::Instant::now();
+    while !webs.iter().all(|web| web.root.join("srv/begun").exists()) {
+        assert!(!run.has_ended() && begun.elapsed().as_secs() < 60, "both begin");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    fleet.host("bastion").sh("pkill -f 'sshd: [r]oot'").text();
+    webs.iter().for_each(|web| drop(web.sh("touch /srv/go").text()));
+    run.wait().code(0);
+    trueup(&fleet, "plan", &site, &[]).code(0);
 }
