@@ -1,7 +1,7 @@
 //! Runs of the history, for a person.
 
 use super::style::Style;
-use super::text;
+use super::summary;
 use crate::catalog::id::visible;
 use crate::engine::outcome::Totals;
 use crate::engine::rebuilt::{RebuiltRun, Unread};
@@ -141,7 +141,8 @@ fn outcome(run: &Run, style: Style) -> String {
         return if run.is_running() { style.yellow("running") } else { style.red("did not end") };
     };
     let totals = serde_json::to_value(&ended.totals).and_then(serde_json::from_value::<Totals>);
-    let counts = text::counts(totals.as_ref().unwrap_or(&Totals::default()), style);
+    let goes_back = run.began.purpose == Purpose::Rollback;
+    let counts = summary::counts(totals.as_ref().unwrap_or(&Totals::default()), goes_back, style);
     match run.began.purpose {
         Purpose::Apply => counts,
         Purpose::Rollback => format!("rollback: {counts}"),

@@ -10,6 +10,7 @@ mod orphans;
 pub mod progress;
 pub mod schema;
 pub mod style;
+mod summary;
 pub mod text;
 pub mod timings;
 
