@@ -173,7 +173,7 @@ sweep() {
   for i in "$units"/trueup-revert-*.service; do
     i=${i##*/trueup-revert-}
     i=${i%.service}
-    if [ ! -e "$s/runs/$i/revert" ] || { [ -e "$s/runs/$i/decided" ] && [ ! -e "$s/runs/$i/decided/back" ]; }; then unhook "$i"; fi
+    if [ ! -e "$s/runs/$i/revert" ] || [ "$(readlink "$s/runs/$i/decided")" = confirmed ]; then unhook "$i"; fi
   done
   # One that died before it had the lock has begun nothing.
   for i in "$s"/runs/*/; do
@@ -314,12 +314,18 @@ hook() {
 # died over it is begun again.
 decide() {
   # A full disk is no reason to leave it.
-  if (umask 077; ! mkdir "$s/runs/$1/decided") 2>/dev/null && [ -d "$s/runs/$1/decided" ]; then
-    if [ ! -e "$s/runs/$1/decided/back" ] || grep -q '^end$' "$s/runs/$2/journal"; then unhook "$1"; return 1; fi
+  if ! ln -s taken-back "$s/runs/$1/decided" && [ -L "$s/runs/$1/decided" ]; then
+    if [ "$(readlink "$s/runs/$1/decided")" = confirmed ] || grep -q '^end$' "$s/runs/$2/journal"; then unhook "$1"; return 1; fi
     if read -r p born <"$s/runs/$2/worker" && [ "$(birth "$p")" = "$born" ]; then return 1; fi
     rm -rf -- "$s/runs/$2"
   fi 2>/dev/null
-  printf '' >"$s/runs/$1/decided/back"
+  return 0
+}
+# Whether a run is confirmed: by this, or by one before it whose answer did not come through.
+confirm() {
+  if ! ln -s confirmed "$s/runs/$1/decided" && [ "$(readlink "$s/runs/$1/decided")" != confirmed ]; then return 1; fi 2>/dev/null
+  disarm "$1"
+  return 0
 }
 unhook() { rm -f "$units/trueup-revert-$1.service" "$units/multi-user.target.wants/trueup-revert-$1.service" 2>/dev/null; }
 

@@ -3,7 +3,7 @@
 //! Before such a step the host sets itself a timer, of systemd where it is there and a process of its own elsewhere.
 //! Under systemd a unit beside it does the same when the host starts again, for a timer does not outlive the host.
 //! When it rings, and nobody has confirmed, it stops the run and takes back what the run has done so far, which is a
-//! run of its own. Whether it is confirmed or taken back is decided by who makes the directory `decided` first.
+//! run of its own. Whether it is confirmed or taken back is decided by who makes the link `decided` first.
 
 use super::{ApplyPlan, functions, step};
 use crate::shell::frame::Nonce;
@@ -58,8 +58,9 @@ impl Guard {
 /// A script that confirms a run, and with it those that nobody was left to confirm. Its one frame is `slot`: status 0, or [`TOO_LATE`].
 pub fn confirm(run: &RunName, state_dir: &StateDir, slot: u32, nonce: &Nonce) -> Vec<u8> {
     let text = format!(
-        "b {slot}\n(\n{}{}(umask 077; mkdir \"$s/runs/{run}/decided\") 2>/dev/null || exit {TOO_LATE}\ndisarm {}\n\
-         for d in \"$s\"/runs/*/; do\nif [ -f \"$d/revert\" ] && [ ! -d \"$d/decided\" ] && (umask 077; mkdir \"$d/decided\") 2>/dev/null; then d=${{d%/}}; disarm \"${{d##*/}}\"; fi\ndone\n)\ne {slot} $?\n",
+        "b {slot}\n(\n{}{}confirm {} || exit {TOO_LATE}\n\
+         for d in \"$s\"/runs/*/; do\nif [ -f \"$d/revert\" ] && [ ! -L \"$d/decided\" ]; then d=${{d%/}}; confirm \"${{d##*/}}\"; fi\ndone\n\
+         exit 0\n)\ne {slot} $?\n",
         functions(),
         state_dir.locate(),
         word(run.as_str())

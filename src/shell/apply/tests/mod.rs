@@ -1,5 +1,6 @@
 mod files;
 mod flow;
+mod guard;
 mod ledger;
 mod room;
 
