@@ -15,7 +15,7 @@ use trueup::catalog::compile::{HostInput, Selection, compile};
 use trueup::facts::Facts;
 use trueup::language::diagnostic::Diagnostics;
 use trueup::language::project::{self, Project};
-use trueup::language::span::Sources;
+use trueup::model::span::Sources;
 use trueup::plan::diff;
 use trueup::resources::TYPES;
 use trueup::shell::frame::{Frame, FrameParser, Limits, Nonce};

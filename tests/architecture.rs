@@ -5,24 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// A stage, and the stages it may know.
 const MAY_KNOW: &[(&str, &[&str])] = &[
-    // `project` holds the contents of source files by reference, which are a matter of the shell's.
-    ("language", &["shell"]),
-    ("inventory", &["language"]),
-    ("shell", &["catalog"]),
-    ("facts", &["shell"]),
-    ("resources", &["catalog", "facts", "language", "shell"]),
-    ("catalog", &["facts", "language", "resources", "shell"]),
-    ("plan", &["catalog", "facts", "journal", "language", "ledger", "resources", "shell"]),
-    ("transport", &["language", "shell"]),
-    ("store", &["facts", "shell"]),
-    ("journal", &["shell"]),
-    ("ledger", &["catalog", "shell"]),
-    (
-        "engine",
-        &["catalog", "facts", "journal", "language", "ledger", "plan", "resources", "shell", "store", "transport"],
-    ),
-    ("saved", &["catalog", "engine", "facts", "language", "plan", "resources", "shell", "store"]),
-    ("report", &["catalog", "engine", "facts", "journal", "language", "plan", "resources", "store"]),
+    ("catalog", &["facts", "language", "model", "resources", "shell"]),
     (
         "cli",
         &[
@@ -32,6 +15,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "inventory",
             "language",
             "ledger",
+            "model",
             "plan",
             "report",
             "resources",
@@ -41,6 +25,35 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "transport",
         ],
     ),
+    (
+        "engine",
+        &[
+            "catalog",
+            "facts",
+            "journal",
+            "language",
+            "ledger",
+            "model",
+            "plan",
+            "resources",
+            "shell",
+            "store",
+            "transport",
+        ],
+    ),
+    ("facts", &["shell"]),
+    ("inventory", &["language", "model"]),
+    ("journal", &["model", "shell"]),
+    ("language", &["model", "shell"]),
+    ("ledger", &["model", "shell"]),
+    ("model", &[]),
+    ("plan", &["catalog", "facts", "journal", "ledger", "model", "resources", "shell"]),
+    ("report", &["catalog", "engine", "facts", "journal", "language", "model", "plan", "resources", "store"]),
+    ("resources", &["facts", "language", "model", "shell"]),
+    ("saved", &["catalog", "engine", "facts", "language", "model", "plan", "resources", "shell"]),
+    ("shell", &["journal", "ledger", "model"]),
+    ("store", &["facts", "model"]),
+    ("transport", &["model", "shell"]),
 ];
 
 /// Crates that only some files may name.

@@ -7,7 +7,7 @@ use trueup::catalog::compile::{HostInput, Selection, compile};
 use trueup::facts::{Facts, Os};
 use trueup::language::diagnostic::Diagnostics;
 use trueup::language::project;
-use trueup::language::span::Sources;
+use trueup::model::span::Sources;
 use trueup::resources::TYPES;
 use trueup::resources::difference::Ahead;
 use trueup::shell::frame::Frame;

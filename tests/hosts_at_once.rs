@@ -10,9 +10,9 @@ use trueup::engine::run::{ApplyOptions, Connect, Event, Job, Mode, Operator, Run
 use trueup::engine::schedule::Order;
 use trueup::language::diagnostic::Diagnostics;
 use trueup::language::project;
-use trueup::language::span::Sources;
+use trueup::model::run_name::RunName;
+use trueup::model::span::Sources;
 use trueup::shell::frame::Limits;
-use trueup::shell::state::RunName;
 use trueup::transport::{BoxFuture, Connection, TransportError, local};
 
 const HOSTS: usize = 12;

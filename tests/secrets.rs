@@ -10,9 +10,9 @@ use trueup::language::diagnostic::Diagnostics;
 use trueup::language::filters::NAMES;
 use trueup::language::node::{Node, Yaml};
 use trueup::language::scope::Scope;
-use trueup::language::span::{Sources, Span};
 use trueup::language::template::Templates;
 use trueup::language::{project, yaml};
+use trueup::model::span::{Sources, Span};
 use trueup::resources::TYPES;
 
 /// In every secret here, as text or as digits.

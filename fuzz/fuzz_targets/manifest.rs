@@ -11,11 +11,11 @@ use trueup::facts::Facts;
 use trueup::language::diagnostic::{Diagnostic, Diagnostics};
 use trueup::language::manifest::{self, Entry};
 use trueup::language::project::Project;
-use trueup::language::span::Sources;
+use trueup::model::span::Sources;
 use trueup::language::template::Templates;
 use trueup::language::{module, yaml};
 use trueup::resources::TYPES;
-use trueup::shell::body::Digest;
+use trueup::model::body::Digest;
 
 fuzz_target!(|text: &str| {
     let types: Vec<&str> = TYPES.iter().map(|t| t.name()).collect();

@@ -5,7 +5,7 @@ use crate::language::manifest::Declaration;
 use crate::language::node::{Mapping, Yaml};
 use crate::language::project::Project;
 use crate::language::scope::Scope;
-use crate::shell::body::Body;
+use crate::model::body::Body;
 
 /// What `content`, `source` or `template` come to.
 pub(super) fn of(

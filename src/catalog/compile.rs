@@ -2,7 +2,6 @@
 
 use super::body;
 use super::departed::{self, Removal};
-use super::id::ResourceId;
 use super::link::{Linked, References, cycle_error, tell_what_is_managed};
 use super::selection::Candidate;
 pub use super::selection::Selection;
@@ -15,7 +14,8 @@ use crate::language::module;
 use crate::language::node::{Layer, Mapping, Node, Yaml};
 use crate::language::project::Project;
 use crate::language::scope::{Scope, to_value};
-use crate::language::span::{Span, Spanned};
+use crate::model::id::ResourceId;
+use crate::model::span::{Span, Spanned};
 use crate::resources::batch::{Batch, Declared, Type};
 use crate::resources::{Places, TYPES, Together};
 use crate::shell::health::HealthCheck;

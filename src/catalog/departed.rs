@@ -2,13 +2,13 @@
 
 use super::compile::{Compiler, Pending};
 use super::graph::{Edge, EdgeKind, Graph};
-use super::id::ResourceId;
 use super::link::References;
 use crate::facts::Facts;
 use crate::language::diagnostic::Diagnostics;
 use crate::language::node::{Node, Yaml};
-use crate::language::span::{FileId, Span};
 use crate::language::yaml;
+use crate::model::id::ResourceId;
+use crate::model::span::{FileId, Span};
 use crate::resources::batch::{Declared, Type};
 use crate::resources::{Departed, Places, TYPES};
 

@@ -2,9 +2,9 @@
 
 use super::compile::{Compiler, Pending};
 use super::graph::{Cycle, Edge, EdgeKind, Graph, cycle_text};
-use super::id::ResourceId;
 use crate::language::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
 use crate::language::node::{Node, Yaml};
+use crate::model::id::ResourceId;
 use crate::resources::batch::{Batch, Declared};
 use crate::resources::{Edges, Need, TYPES};
 use std::collections::HashMap;
@@ -31,8 +31,8 @@ impl References {
 pub(super) struct Linked<'a> {
     pub kept: Vec<&'a Pending>,
     pub keys: Vec<String>,
-    by_title: HashMap<(&'static str, &'a str), usize>,
-    by_key: HashMap<(&'static str, String), usize>,
+    by_title: HashMap<(&'a str, &'a str), usize>,
+    by_key: HashMap<(&'a str, String), usize>,
     /// From the number a resource was declared under to its number here.
     number: Vec<usize>,
 }
@@ -50,8 +50,8 @@ impl<'a> Linked<'a> {
         let declared = |p: &Pending| compiler.declared.get(p.ty).and_then(|list| list.get(p.index));
         for p in &compiler.pending {
             let key = batches.get(p.ty).and_then(Option::as_ref).map(|b| b.key(p.index)).unwrap_or_default();
-            let first = this.by_key.get(&(p.id.kind, key.clone())).copied();
-            let first = first.or_else(|| this.by_title.get(&(p.id.kind, p.id.title.as_str())).copied());
+            let first = this.by_key.get(&(p.id.kind.as_str(), key.clone())).copied();
+            let first = first.or_else(|| this.by_title.get(&(p.id.kind.as_str(), p.id.title.as_str())).copied());
             if let Some(first) = first {
                 let other = this.kept.get(first).copied().unwrap_or(p);
                 let same = match (declared(p), declared(other)) {
@@ -79,8 +79,8 @@ impl<'a> Linked<'a> {
             }
             let n = this.kept.len();
             this.number.push(n);
-            this.by_title.insert((p.id.kind, &p.id.title), n);
-            this.by_key.insert((p.id.kind, key.clone()), n);
+            this.by_title.insert((p.id.kind.as_str(), &p.id.title), n);
+            this.by_key.insert((p.id.kind.as_str(), key.clone()), n);
             this.kept.push(p);
             this.keys.push(key);
         }
@@ -118,7 +118,7 @@ impl<'a> Linked<'a> {
         let mut implied = Edges::default();
         batches.iter().flatten().for_each(|b| b.relate(&mut implied));
         for (id, need) in implied.0 {
-            let Some(&n) = self.by_title.get(&(id.kind, id.title.as_str())) else { continue };
+            let Some(&n) = self.by_title.get(&(id.kind.as_str(), id.title.as_str())) else { continue };
             if departed(n) {
                 continue;
             }
@@ -228,7 +228,7 @@ fn same(a: &Node, b: &Node) -> bool {
 
 /// Tells each directory that is purged what of it is managed.
 pub(super) fn tell_what_is_managed(pending: &[Pending], declared: &mut [Vec<Declared>]) {
-    let paths = pending.iter().filter(|p| ["directory", "file", "symlink"].contains(&p.id.kind));
+    let paths = pending.iter().filter(|p| ["directory", "file", "symlink"].contains(&p.id.kind.as_str()));
     let mut paths: Vec<&str> = paths.map(|p| p.id.title.as_str()).collect();
     paths.sort_unstable();
     let directories = TYPES.iter().zip(declared).filter(|(ty, _)| ty.name() == "directory");

@@ -4,17 +4,16 @@ mod body;
 pub mod compile;
 pub mod departed;
 pub mod graph;
-pub mod id;
 mod link;
 pub mod parts;
 mod selection;
 
 use crate::facts::Facts;
-use crate::language::span::Place;
+use crate::model::id::ResourceId;
+use crate::model::span::Place;
 use crate::resources::batch::{Batch, Declared};
 use crate::shell::health::HealthCheck;
 use graph::Graph;
-use id::ResourceId;
 
 /// What one host is to be. Made by [`compile::compile`], or from its [`parts::Parts`] again.
 pub struct Catalog {

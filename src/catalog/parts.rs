@@ -4,7 +4,7 @@ use super::graph::{Edge, EdgeKind, Graph};
 use super::{Catalog, Resource};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics, Severity};
-use crate::language::span::{Sources, Span};
+use crate::model::span::{Sources, Span};
 use crate::resources::TYPES;
 use crate::resources::batch::{Declared, Type};
 

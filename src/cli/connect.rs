@@ -6,7 +6,7 @@ use crate::engine::run::{Connect, Job};
 use crate::inventory::connection;
 use crate::language::diagnostic::Diagnostic;
 use crate::language::scope::Scope;
-use crate::language::secret::Secret;
+use crate::model::secret::Secret;
 use crate::saved::{Reach, SshPlace};
 use crate::transport::openssh::{Configuration, Destination};
 use crate::transport::ssh::{self, SshOptions};

@@ -2,8 +2,8 @@
 
 use super::CliError;
 use super::connect::local_user;
-use crate::shell::state::RunName;
-use crate::store::utc::Utc;
+use crate::model::run_name::RunName;
+use crate::model::utc::Utc;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 

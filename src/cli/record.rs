@@ -6,14 +6,14 @@ use super::{CliError, Output};
 use crate::engine::outcome::{ChangeStatus, HostReport, Totals};
 use crate::engine::run::Run;
 use crate::language::settings::{self, Settings};
-use crate::language::span::Sources;
+use crate::model::run_name::RunName;
+use crate::model::span::Sources;
+use crate::model::utc::Utc;
 use crate::plan::digest;
 use crate::report::say;
-use crate::shell::state::RunName;
 use crate::store::history::prune::Keep;
 use crate::store::history::record::{Began, By, Ended, From, Process, Purpose};
 use crate::store::history::{History, HistoryError};
-use crate::store::utc::Utc;
 use std::path::{Path, PathBuf};
 
 /// What is put on record.

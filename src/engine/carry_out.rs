@@ -3,10 +3,11 @@
 use super::outcome::{ChangeResult, ChangeStatus, HostStatus};
 use super::run::ApplyOptions;
 use crate::catalog::Catalog;
-use crate::catalog::id::ResourceId;
 use crate::journal::undo::{self, How};
 use crate::journal::{self, Record, RecordedChange, RecordedStep};
 use crate::ledger::{self, Entry, Note, Owner, When};
+use crate::model::id::ResourceId;
+use crate::model::run_name::RunName;
 use crate::plan::basis::{Held, Left};
 use crate::plan::diff::{self, Seen, still_different};
 use crate::plan::notes::Notes;
@@ -19,7 +20,6 @@ use crate::shell::apply::{
 };
 use crate::shell::frame::Frame;
 use crate::shell::probe::ProbeScript;
-use crate::shell::state::RunName;
 use crate::shell::steps::{Attributes, Command, Step, Undo};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;

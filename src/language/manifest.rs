@@ -3,7 +3,7 @@
 use super::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
 use super::node::{Layer, Mapping, Node, Yaml};
 use super::rollout::{self, Rollout};
-use super::span::{Span, Spanned};
+use crate::model::span::{Span, Spanned};
 
 /// What binds a host pattern to resources.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use super::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
 use super::manifest::{Declaration, resources};
 use super::node::{Mapping, Node, Yaml};
-use super::span::{Span, Spanned};
+use crate::model::span::{Span, Spanned};
 use std::collections::HashMap;
 
 #[derive(Clone, Debug)]

@@ -6,12 +6,12 @@ use super::manifest::{self, Declaration, Entry, Play};
 use super::mask::masked;
 use super::module::{self, Module};
 use super::node::{Layer, Mapping, Node};
-use super::span::{FileId, Source, Sources};
 use super::template::Templates;
 use super::vault::Keyring;
 use super::vault::envelope::is_vault;
 use super::yaml;
-use crate::shell::body::Digest;
+use crate::model::body::Digest;
+use crate::model::span::{FileId, Source, Sources};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
@@ -61,7 +61,8 @@ pub fn load(
     read_manifest(manifest, None, types, &mut sources, &mut found, &mut plays, &mut stack);
 
     let mut modules = BTreeMap::new();
-    let mut wanted: Vec<(String, super::span::Span)> = plays.iter().flat_map(|p: &Play| called(&p.resources)).collect();
+    let mut wanted: Vec<(String, crate::model::span::Span)> =
+        plays.iter().flat_map(|p: &Play| called(&p.resources)).collect();
     while let Some((name, span)) = wanted.pop() {
         if modules.contains_key(&name) {
             continue;
@@ -134,7 +135,7 @@ pub fn empty(keyring: Arc<Keyring>, sources: Sources, found: Diagnostics) -> Res
 
 fn read_manifest(
     path: &Path,
-    included: Option<super::span::Span>,
+    included: Option<crate::model::span::Span>,
     types: &[&str],
     sources: &mut Sources,
     found: &mut Diagnostics,
@@ -210,7 +211,7 @@ fn module_dir(dir: &Path, name: &str) -> PathBuf {
     found.unwrap_or_else(|| dir.join("modules").join(name))
 }
 
-fn called(resources: &[Declaration]) -> Vec<(String, super::span::Span)> {
+fn called(resources: &[Declaration]) -> Vec<(String, crate::model::span::Span)> {
     let modules = resources.iter().filter(|d| d.kind.value == "module");
     modules.filter_map(|d| Some((d.title.as_str()?.to_owned(), d.title.span))).collect()
 }

@@ -3,10 +3,10 @@
 use super::departed;
 use super::order::{self, Node};
 use super::{Blocked, Change, HostPlan, Step, Unjudged};
-use crate::catalog::id::ResourceId;
 use crate::catalog::{Catalog, Resource};
 use crate::journal::unfinished::Unfinished;
 use crate::ledger::{Ledger, LedgerError};
+use crate::model::id::ResourceId;
 use crate::resources::Together;
 use crate::resources::batch::{self, Observed};
 use crate::resources::difference::{Action, Ahead, Changes, Difference, Shown};

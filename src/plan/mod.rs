@@ -8,8 +8,8 @@ pub mod notes;
 pub mod order;
 pub mod orphans;
 
-use crate::catalog::id::ResourceId;
-use crate::language::span::Place;
+use crate::model::id::ResourceId;
+use crate::model::span::Place;
 use crate::resources::difference::Difference;
 use crate::shell::health::HealthCheck;
 use crate::shell::steps::PlannedStep;

@@ -3,8 +3,8 @@
 use super::orphans;
 use super::style::Style;
 use super::summary::summary;
-use crate::catalog::id::visible;
 use crate::engine::outcome::{ChangeStatus, HostReport, HostStatus};
+use crate::model::id::visible;
 use crate::plan::{Change, HostPlan};
 use crate::resources::difference::{Action, Shown, TextChange};
 use similar::{ChangeTag, TextDiff};

@@ -2,12 +2,12 @@
 
 use super::difference::{Ahead, Difference, Shown};
 use super::{Departed, Due, Edges, Impossible, Orphaned, Places, ResourceType, Together, Want, state};
-use crate::catalog::id::ResourceId;
 use crate::facts::Facts;
 use crate::language::de::from_node;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::language::node::{Node, Yaml};
-use crate::shell::body::{Body, Digest};
+use crate::model::body::{Body, Digest};
+use crate::model::id::ResourceId;
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript};
 use crate::shell::steps::Steps;
 

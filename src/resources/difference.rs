@@ -1,6 +1,6 @@
 //! A resource's difference, observed to desired, property by property.
 
-use crate::catalog::id::{ResourceId, visible};
+use crate::model::id::{Kind, ResourceId, visible};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
@@ -125,8 +125,8 @@ impl Difference {
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     list: Vec<(ResourceId, Difference)>,
-    by_key: HashMap<&'static str, HashMap<String, usize>>,
-    by_type: HashMap<&'static str, Vec<usize>>,
+    by_key: HashMap<Kind, HashMap<String, usize>>,
+    by_type: HashMap<Kind, Vec<usize>>,
     /// For each change: the first of itself and all it comes after of which nobody can tell what files it brings.
     opaque: Vec<Option<usize>>,
 }
@@ -135,14 +135,14 @@ impl Changes {
     /// `key`: the resource's identity on the host. `needs`: numbers of the changes it comes after.
     pub fn push(&mut self, id: ResourceId, key: String, difference: Difference, needs: &BTreeSet<usize>) {
         let number = self.list.len();
-        let own = match id.kind {
+        let own = match id.kind.as_str() {
             "package" => difference.action == Action::Create,
             "exec" => true,
             _ => false,
         };
         self.opaque.push(self.opaque_of(needs).or(own.then_some(number)));
-        self.by_key.entry(id.kind).or_default().entry(key).or_insert(number);
-        self.by_type.entry(id.kind).or_default().push(number);
+        self.by_key.entry(id.kind.clone()).or_default().entry(key).or_insert(number);
+        self.by_type.entry(id.kind.clone()).or_default().push(number);
         self.list.push((id, difference));
     }
 

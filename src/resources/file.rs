@@ -6,7 +6,7 @@ use super::value::{Mode, Presence, Scalar};
 use super::{Due, Edges, Impossible, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
-use crate::shell::body::{Body, Digest};
+use crate::model::body::{Body, Digest};
 use crate::shell::files::{FileKind, FileStat, FileState};
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript};
 use crate::shell::steps::Steps;

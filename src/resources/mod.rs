@@ -19,11 +19,11 @@ pub mod timezone;
 pub mod user;
 pub mod value;
 
-use crate::catalog::id::ResourceId;
 use crate::facts::Facts;
 use crate::language::diagnostic::Diagnostics;
-use crate::language::span::Span;
-use crate::shell::body::Body;
+use crate::model::body::Body;
+use crate::model::id::ResourceId;
+use crate::model::span::Span;
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript};
 use crate::shell::steps::Steps;
 use difference::{Ahead, Difference};

@@ -6,7 +6,7 @@ use super::value::Presence;
 use super::{Due, Edges, Impossible, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
-use crate::shell::body::Digest;
+use crate::model::body::Digest;
 use crate::shell::files::{FileKind, FileStat, FileState};
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript};
 use crate::shell::steps::Steps;

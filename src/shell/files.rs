@@ -4,9 +4,9 @@
 //! `head` for its text). Which of the paths exist is told by the shell itself, so that the tools' lines, which
 //! name nothing, can be matched to their paths: a path is never parsed back out of an answer.
 
-use super::body::Digest;
 use super::probe::{BadAnswer, FileQuestion, chunks};
 use super::quote::word;
+use crate::model::body::Digest;
 use std::fmt::Write as _;
 use std::hash::{Hash, Hasher};
 

@@ -1,7 +1,6 @@
 //! The only `sh` in the tree: quoting, framed answers, and the two builders of scripts.
 
 pub mod apply;
-pub mod body;
 pub mod facts;
 pub mod files;
 pub mod frame;

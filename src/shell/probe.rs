@@ -97,7 +97,7 @@ pub struct FileQuestion {
     pub path: String,
     /// The digest to compare with: where the file is another, and small, its text comes along to show a difference.
     /// `None` asks for no digest at all.
-    pub digest: Option<super::body::Digest>,
+    pub digest: Option<crate::model::body::Digest>,
 }
 
 /// Builds one probe script.

@@ -1,7 +1,7 @@
 //! What a host says of an account, and what differs. Formats: passwd(5), group(5), shadow(5).
 
 use super::Params;
-use crate::language::secret::Secret;
+use crate::model::secret::Secret;
 use crate::resources::difference::{Action, Difference, Shown};
 use crate::resources::group::database;
 use std::collections::HashMap;

@@ -1,8 +1,9 @@
 //! Fetching what came of a run whose connection was lost while it went on.
 
 use super::functions;
+use crate::model::run_name::RunName;
 use crate::shell::frame::Nonce;
-use crate::shell::state::{RunName, StateDir};
+use crate::shell::state::StateDir;
 use std::fmt::Write as _;
 use std::time::Duration;
 

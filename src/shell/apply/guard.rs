@@ -6,10 +6,11 @@
 //! run of its own. Whether it is confirmed or taken back is decided by who makes the link `decided` first.
 
 use super::{ApplyPlan, functions, step};
+use crate::model::run_name::RunName;
 use crate::shell::frame::Nonce;
 use crate::shell::probe::ProbeScript;
 use crate::shell::quote::word;
-use crate::shell::state::{RunName, StateDir};
+use crate::shell::state::StateDir;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -13,13 +13,14 @@ mod tests;
 
 pub use guard::Guard;
 
-use super::body::{Body, Bytes};
 use super::frame::Nonce;
 use super::probe::ProbeScript;
 use super::quote::word;
-use super::state::{RunName, StateDir};
+use super::state::StateDir;
 use super::steps::Step;
-use crate::catalog::id::visible;
+use crate::model::body::{Body, Bytes};
+use crate::model::id::visible;
+use crate::model::run_name::RunName;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -405,7 +406,7 @@ fn one(out: &mut String, plan: &ApplyPlan, step: &ApplyStep, with_steps: &BTreeS
     let serves = list(&mut step.serves.iter().copied());
     let needs = list(&mut plan.needs(&step.serves, with_steps).into_iter());
     let changed = list(&mut step.only_if_changed.iter().copied());
-    let owed = |id: &String| super::body::Digest::of(id.as_bytes()).as_str().to_owned();
+    let owed = |id: &String| crate::model::body::Digest::of(id.as_bytes()).as_str().to_owned();
     let begun = step.only_if_begun.as_ref().map_or(String::new(), |(run, slot)| format!("{run} {slot}"));
     let moved = step.unless_moved.map_or(String::new(), |change| change.to_string());
     let name = word(&visible(&step.name));
