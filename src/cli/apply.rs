@@ -6,7 +6,7 @@ use super::saved::{Ready, TrustArgs};
 use super::{CliError, Output, prompt};
 use crate::engine::outcome::{HostReport, Totals, exit_code};
 use crate::engine::run::{Event, Mode, Operator, Wave};
-use crate::language::rollout::Rollout;
+use crate::manifest::rollout::Rollout;
 use crate::report::progress::{Progress, part};
 use crate::report::say;
 use crate::report::timings::RunTimings;

@@ -1,11 +1,12 @@
 //! What is found out about a project beyond what keeps it from being read.
 
 use super::fleet::groups_value;
-use crate::catalog::compile::{HostInput, Selection, compile};
+use crate::catalog::Selection;
 use crate::facts::Facts;
 use crate::inventory::Inventory;
 use crate::language::diagnostic::{Diagnostics, Severity};
-use crate::language::project::Project;
+use crate::manifest::evaluate::{HostInput, compile};
+use crate::manifest::project::Project;
 
 /// What else is wrong with a project that could not be read whole: each host's catalog is tried with what there is.
 pub fn tell_more(project: &Project, inventory: &Inventory, found: &mut Diagnostics) {

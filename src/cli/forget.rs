@@ -1,7 +1,7 @@
 use super::fleet::{self, ConnectionArgs, HostArgs, ProjectArgs};
 use super::record::{RecordArgs, Recorder};
 use super::{CliError, Output};
-use crate::catalog::compile::Selection;
+use crate::catalog::Selection;
 use crate::engine::outcome::{HostReport, HostStatus, exit_code};
 use crate::engine::run::ledgers::Whose;
 use crate::ledger::Entry;

@@ -1,7 +1,8 @@
 use super::fleet::{self, ProjectArgs};
 use super::{CliError, Output};
-use crate::catalog::compile::{HostInput, Selection, compile};
+use crate::catalog::Selection;
 use crate::facts::Facts;
+use crate::manifest::evaluate::{HostInput, compile};
 use crate::report::graph;
 use clap::ValueEnum;
 

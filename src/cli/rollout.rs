@@ -5,7 +5,7 @@ use super::{CliError, Output, record, show};
 use crate::engine::outcome::{HostReport, HostStatus};
 use crate::engine::rollout::{self, Asked};
 use crate::engine::schedule::Order;
-use crate::language::rollout::{Amount, Rollout};
+use crate::manifest::rollout::{Amount, Rollout};
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::str::FromStr;

@@ -1,8 +1,9 @@
 use super::fleet::{self, ProjectArgs};
 use super::{CliError, Output};
-use crate::catalog::compile::{HostInput, Selection, compile};
+use crate::catalog::Selection;
 use crate::facts::Facts;
 use crate::language::diagnostic::Diagnostics;
+use crate::manifest::evaluate::{HostInput, compile};
 use rayon::prelude::*;
 
 #[derive(Debug, clap::Args)]

@@ -34,6 +34,8 @@ pub(super) fn left(catalog: &Catalog, seen: &Seen<'_>) -> BTreeMap<usize, String
             Need::Parent(path) => {
                 above(path).find_map(|at| ["directory", "symlink"].iter().find_map(|kind| departed.get(&(*kind, at))))
             }
+            // A home stays where its user goes, unless that asks for more.
+            Need::Home(_) => None,
         };
         if let Some(n) = needed {
             left.entry(*n).or_insert_with(|| format!("{id} is still in the manifest and needs it"));

@@ -112,6 +112,7 @@ impl ResourceType for Exec {
     const NAME: &'static str = "exec";
     const ABOUT: &'static str = "A command, for what no type has: with a guard, on a refresh, or always.";
     const EXAMPLE: &'static str = "- exec: build the index\n  command: make-index /srv/docs\n  creates: /srv/docs/index\n  undo: rm -f /srv/docs/index\n";
+    const RUNS_AS: bool = true;
     const REFRESHES: bool = true;
     const SECRETS: &'static [&'static str] = &["stdin"];
     const ORPHANED: Orphaned = Orphaned::Stays("a command that was run leaves nothing that could be removed");

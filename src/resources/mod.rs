@@ -60,7 +60,7 @@ pub struct Want<P> {
     /// The user its commands run as, where it is not the connection's own.
     pub become_user: Option<String>,
     pub places: Places,
-    /// Of a directory with `purge` or `recurse`: the paths below it that the catalog's files, directories and links have.
+    /// Where [`ResourceType::wants_managed_below`]: the paths below its own that the catalog's resources make.
     pub managed_below: Vec<String>,
     /// It has left the manifest, and is removed for that: with nothing that trueup has not made.
     pub departed: Option<Departed>,
@@ -140,8 +140,18 @@ pub struct Edges(pub(crate) Vec<(ResourceId, Need)>);
 pub enum Need {
     /// One resource, by type and key.
     Resource { kind: &'static str, key: String },
-    /// The nearest directory, file or link resource above this path.
+    /// The nearest resource above this path that others can stand in, and the one whose home that path is in.
     Parent(String),
+    /// The resource whose home this path is.
+    Home(String),
+}
+
+/// A path that a resource manages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Made<'a> {
+    pub path: &'a str,
+    /// Whether others can stand in it.
+    pub holds: bool,
 }
 
 impl Edges {
@@ -153,6 +163,11 @@ impl Edges {
     /// `of` comes after whatever makes the directory that `path` stands in.
     pub fn require_parent(&mut self, of: &ResourceId, path: &str) {
         self.0.push((of.clone(), Need::Parent(path.to_owned())));
+    }
+
+    /// `of` comes after whatever brings the directory at `path` as a home.
+    pub fn require_home(&mut self, of: &ResourceId, path: &str) {
+        self.0.push((of.clone(), Need::Home(path.to_owned())));
     }
 }
 
@@ -167,6 +182,8 @@ pub trait ResourceType: Sync + 'static {
     const TOGETHER: Together = Together::Each;
     /// Whether it takes `content`, `source` and `template`, which come to [`Want::body`].
     const HAS_BODY: bool = false;
+    /// Whether it takes `become_user`.
+    const RUNS_AS: bool = false;
     /// Whether `notify` can reach it.
     const REFRESHES: bool = false;
     /// The parameters that may hold a secret: those whose values reach the host as a body, or as what a program reads.
@@ -209,6 +226,22 @@ pub trait ResourceType: Sync + 'static {
 
     /// Whether one of this title stands on that resource, and so ends with it: a service on its unit file.
     fn stands_on(&self, _title: &str, _kind: &str, _key: &str) -> bool {
+        false
+    }
+
+    /// The path that it manages as a file, a directory or a link, whether that is to be there or not.
+    fn makes<'a>(&self, _want: &'a Want<Self::Params>) -> Option<Made<'a>> {
+        None
+    }
+
+    /// A directory that comes with it, and that may have a resource of its own besides: a user's home. What stands in
+    /// it comes after it.
+    fn home(&self, _want: &Want<Self::Params>) -> Option<String> {
+        None
+    }
+
+    /// Whether [`Want::managed_below`] is to be told to it.
+    fn wants_managed_below(&self, _want: &Want<Self::Params>) -> bool {
         false
     }
 

@@ -12,7 +12,7 @@ pub mod signature;
 pub mod signers;
 
 use crate::engine::outcome::HostReport;
-use crate::language::rollout::Rollout;
+use crate::manifest::rollout::Rollout;
 use crate::model::body::Digest;
 use crate::model::utc::Utc;
 use crate::shell::apply::Keep;

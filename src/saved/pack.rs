@@ -8,7 +8,7 @@ use super::seal::{SealKey, Sealed};
 use super::{Head, Reach, Reached, SaveError, SavedPlan};
 use crate::engine::outcome::HostReport;
 use crate::facts::Facts;
-use crate::language::rollout::Rollout;
+use crate::manifest::rollout::Rollout;
 use crate::model::body::{Body, Digest};
 use crate::plan::HostPlan;
 use crate::plan::basis::Basis;

@@ -2,15 +2,15 @@
 
 use super::{Event, Judged, Run, compute, nonce, unreachable};
 use crate::catalog::Catalog;
-use crate::catalog::compile::{HostInput, compile_with};
 use crate::catalog::departed::Removal;
 use crate::engine::outcome::{HostReport, HostStatus};
 use crate::engine::timings::Stage;
 use crate::facts::{self, Facts};
 use crate::journal::unfinished::Unfinished;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
-use crate::language::manifest::Play;
 use crate::ledger::Owner;
+use crate::manifest::evaluate::{HostInput, compile_with};
+use crate::manifest::play::Play;
 use crate::model::id::visible;
 use crate::model::run_name::RunName;
 use crate::model::utc::Utc;

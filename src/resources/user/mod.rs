@@ -174,6 +174,13 @@ impl ResourceType for User {
         }
     }
 
+    /// By default as most hosts choose it.
+    fn home(&self, want: &Want<Params>) -> Option<String> {
+        let p = &want.params;
+        let home = Account::of_new(want.title(), p).home.trim_end_matches('/').to_owned();
+        (p.state == Presence::Present && programs::makes_home(p) && !home.is_empty()).then_some(home)
+    }
+
     fn relate(&self, want: &Want<Params>, edges: &mut Edges) {
         let named = want.params.group.iter().map(|g| g.0.as_str());
         for group in named.chain(want.params.groups.iter().flatten().map(String::as_str)) {

@@ -164,7 +164,7 @@ fn owned(words: &[&str]) -> Vec<String> {
     words.iter().map(|w| (*w).to_owned()).collect()
 }
 
-fn makes_home(p: &Params) -> bool {
+pub(super) fn makes_home(p: &Params) -> bool {
     p.create_home.unwrap_or(!p.system)
 }
 

@@ -1,9 +1,9 @@
 //! What a file's contents come to.
 
+use super::play::Declaration;
+use super::project::Project;
 use crate::language::diagnostic::{Diagnostic, did_you_mean};
-use crate::language::manifest::Declaration;
 use crate::language::node::{Mapping, Yaml};
-use crate::language::project::Project;
 use crate::language::scope::Scope;
 use crate::model::body::Body;
 

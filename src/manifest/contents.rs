@@ -1,8 +1,8 @@
 //! What a `source:` can mean: a file's contents by reference, in clear or encrypted.
 
-use super::diagnostic::Diagnostic;
-use super::vault::envelope::{Malformed, is_vault};
-use super::vault::{Keyring, Sealed};
+use crate::language::diagnostic::Diagnostic;
+use crate::language::vault::envelope::{Malformed, is_vault};
+use crate::language::vault::{Keyring, Sealed};
 use crate::model::body::{Body, Bytes, Digest};
 use crate::model::span::Span;
 use sha2::{Digest as _, Sha256};
