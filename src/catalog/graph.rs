@@ -4,8 +4,7 @@ use crate::model::id::ResourceId;
 use crate::model::span::Span;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 
 /// Why one resource comes before another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -95,20 +94,20 @@ impl Graph {
         self.graph.edge_references().map(|e| (e.source().index(), e.target().index(), *e.weight()))
     }
 
-    /// An order that respects every edge; between the unordered, the lower number first.
+    /// An order that respects every edge: depth-first in the manifest's order. What a resource comes after is pulled
+    /// forward to it; nothing is pushed behind what was written after it.
     ///
-    /// Kahn's algorithm (CACM 5/11, 1962) with a heap. Where there is a cycle, implied edges on it are given up
-    /// one after another; what an author wrote is not.
+    /// Where there is a cycle, implied edges on it are given up one after another; what an author wrote is not.
     ///
     /// # Errors
     /// The shortest cycle of written edges.
     pub fn order(&mut self) -> Result<Vec<usize>, Cycle> {
         loop {
-            let order = self.kahn();
-            if order.len() == self.graph.node_count() {
-                return Ok(order);
+            let free = self.free_of_cycles();
+            if free.len() == self.graph.node_count() {
+                return Ok(self.depth_first());
             }
-            let cycle = self.shortest_cycle(&order);
+            let cycle = self.shortest_cycle(&free);
             let implied: Vec<_> = cycle.iter().filter(|(_, e)| e.kind == EdgeKind::Implied).collect();
             if implied.is_empty() {
                 return Err(cycle);
@@ -122,24 +121,50 @@ impl Graph {
         }
     }
 
-    fn kahn(&self) -> Vec<usize> {
+    /// The nodes that neither stand on a cycle nor come after one: Kahn's algorithm (CACM 5/11, 1962).
+    fn free_of_cycles(&self) -> Vec<usize> {
         let mut waiting: Vec<usize> = self
             .graph
             .node_indices()
             .map(|n| self.graph.edges_directed(n, petgraph::Direction::Incoming).count())
             .collect();
-        let mut ready: BinaryHeap<Reverse<usize>> =
-            waiting.iter().enumerate().filter(|(_, w)| **w == 0).map(|(n, _)| Reverse(n)).collect();
-        let mut order = Vec::with_capacity(waiting.len());
-        while let Some(Reverse(n)) = ready.pop() {
-            order.push(n);
+        let mut free: Vec<usize> = waiting.iter().enumerate().filter(|(_, w)| **w == 0).map(|(n, _)| n).collect();
+        let mut at = 0;
+        while let Some(&n) = free.get(at) {
+            at += 1;
             for edge in self.graph.edges(NodeIndex::new(n)) {
                 let m = edge.target().index();
                 if let Some(w) = waiting.get_mut(m) {
                     *w -= 1;
                     if *w == 0 {
-                        ready.push(Reverse(m));
+                        free.push(m);
                     }
+                }
+            }
+        }
+        free
+    }
+
+    /// Each node after all that it comes after, which are visited by their numbers. There is no cycle.
+    fn depth_first(&self) -> Vec<usize> {
+        let mut visited = vec![false; self.graph.node_count()];
+        let mut order = Vec::with_capacity(visited.len());
+        // A stack of its own: a chain may be longer than the thread's.
+        let mut stack: Vec<(usize, std::vec::IntoIter<usize>)> = vec![];
+        for root in 0..visited.len() {
+            let mut next = Some(root);
+            loop {
+                if let Some(n) = next.take()
+                    && let Some(seen) = visited.get_mut(n).filter(|seen| !**seen)
+                {
+                    *seen = true;
+                    stack.push((n, self.before(n).into_iter()));
+                }
+                let Some((n, before)) = stack.last_mut() else { break };
+                next = before.next();
+                if next.is_none() {
+                    order.push(*n);
+                    stack.pop();
                 }
             }
         }
@@ -223,7 +248,20 @@ mod tests {
 
     #[test]
     fn the_unordered_keep_the_manifests_order() {
-        assert_eq!(graph(4, &[(3, 0)], EdgeKind::Require).order().unwrap(), [1, 2, 3, 0]);
+        assert_eq!(graph(4, &[], EdgeKind::Require).order().unwrap(), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn a_dependency_is_pulled_forward_to_its_first_dependent() {
+        assert_eq!(graph(4, &[(3, 0)], EdgeKind::Require).order().unwrap(), [3, 0, 1, 2]);
+        assert_eq!(graph(5, &[(4, 1), (3, 4), (2, 1)], EdgeKind::Require).order().unwrap(), [0, 2, 3, 4, 1]);
+    }
+
+    #[test]
+    fn a_chain_of_any_length_is_ordered() {
+        let edges: Vec<_> = (1..200_000).map(|n| (n, n - 1)).collect();
+        let order = graph(200_000, &edges, EdgeKind::Require).order().unwrap();
+        assert_eq!((order[0], order[199_999]), (199_999, 0));
     }
 
     #[test]
