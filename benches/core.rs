@@ -18,7 +18,7 @@ use trueup::manifest::evaluate::{HostInput, compile};
 use trueup::manifest::project::{self, Project};
 use trueup::model::span::Sources;
 use trueup::plan::diff;
-use trueup::resources::TYPES;
+use trueup::resources::types::TYPES;
 use trueup::shell::frame::{Frame, FrameParser, Limits, Nonce};
 
 const CATALOGS: [usize; 4] = [1_250, 2_500, 5_000, 10_000];

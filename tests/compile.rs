@@ -8,8 +8,8 @@ use trueup::language::diagnostic::Diagnostics;
 use trueup::manifest::evaluate::{HostInput, compile};
 use trueup::manifest::project;
 use trueup::model::span::Sources;
-use trueup::resources::TYPES;
 use trueup::resources::difference::Ahead;
+use trueup::resources::types::TYPES;
 use trueup::shell::frame::Frame;
 use trueup::shell::probe::Answers;
 

@@ -15,7 +15,7 @@ use trueup::language::yaml;
 use trueup::manifest::evaluate::{HostInput, compile};
 use trueup::manifest::project;
 use trueup::model::span::{Sources, Span};
-use trueup::resources::TYPES;
+use trueup::resources::types::TYPES;
 
 /// In every secret here, as text or as digits.
 const MARKS: [&str; 2] = ["hunter2", "4815162342"];

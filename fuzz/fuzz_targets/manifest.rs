@@ -16,7 +16,7 @@ use trueup::model::span::Sources;
 use trueup::language::template::Templates;
 use trueup::language::yaml;
 use trueup::manifest::module;
-use trueup::resources::TYPES;
+use trueup::resources::types::TYPES;
 use trueup::model::body::Digest;
 
 fuzz_target!(|text: &str| {

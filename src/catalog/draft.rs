@@ -11,8 +11,9 @@ use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostics, Severity};
 use crate::model::id::ResourceId;
 use crate::model::span::{Sources, Span};
+use crate::resources::Together;
 use crate::resources::batch::{Declared, Type};
-use crate::resources::{TYPES, Together};
+use crate::resources::types::TYPES;
 use crate::shell::health::HealthCheck;
 use std::collections::HashMap;
 

@@ -5,8 +5,8 @@ use super::{Catalog, Resource};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::model::span::{Sources, Span};
-use crate::resources::TYPES;
 use crate::resources::batch::{Declared, Type};
+use crate::resources::types::TYPES;
 
 /// All of a catalog but what it is made for: facts are given to it again.
 #[derive(Clone, Debug)]

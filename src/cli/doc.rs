@@ -1,7 +1,7 @@
 use super::{CliError, Output};
 use crate::language::diagnostic::did_you_mean;
 use crate::report::doc;
-use crate::resources::TYPES;
+use crate::resources::types::TYPES;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -16,7 +16,7 @@ use crate::manifest::project::{self, Project};
 use crate::model::span::{Sources, Span};
 use crate::report::say;
 use crate::report::text;
-use crate::resources::TYPES;
+use crate::resources::types::TYPES;
 use crate::shell::apply::Keep;
 use minijinja::Value;
 use rayon::prelude::*;

@@ -14,8 +14,9 @@ use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::language::node::{Layer, Mapping, Node, Yaml};
 use crate::language::scope::{Scope, to_value};
 use crate::model::span::Spanned;
+use crate::resources::Places;
 use crate::resources::batch::Declared;
-use crate::resources::{Places, TYPES};
+use crate::resources::types::TYPES;
 use minijinja::value::{Serde, Value};
 use std::collections::HashMap;
 

@@ -1,5 +1,6 @@
-//! The types of things that can be managed: one file each, one line each in [`TYPES`].
+//! The types of things that can be managed: one file each, one line each in [`types::TYPES`].
 
+mod accounts;
 mod attributes;
 pub mod batch;
 pub mod cron;
@@ -16,6 +17,7 @@ mod state;
 pub mod symlink;
 pub mod sysctl;
 pub mod timezone;
+pub mod types;
 pub mod user;
 pub mod value;
 
@@ -31,22 +33,6 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::hash::Hash;
-
-/// Every resource type.
-pub const TYPES: &[&dyn batch::Type] = &[
-    &package::Package,
-    &file::File,
-    &directory::Directory,
-    &symlink::Symlink,
-    &service::Service,
-    &user::User,
-    &group::Group,
-    &firewall::Firewall,
-    &sysctl::Sysctl,
-    &timezone::Timezone,
-    &cron::Cron,
-    &exec::Exec,
-];
 
 /// What one resource is to be: its parameters, all values final.
 #[derive(Clone, Debug)]

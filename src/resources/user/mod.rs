@@ -1,10 +1,10 @@
 //! Users: the account, its groups, its password, and the keys it lets in.
 
 mod account;
-pub(super) mod programs;
+mod programs;
 
+use super::accounts::{Programs, is_name};
 use super::difference::{Action, Ahead, Difference, Shown};
-use super::group::is_name;
 use super::value::{Presence, Scalar};
 use super::{Due, Edges, Impossible, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
@@ -14,7 +14,6 @@ use crate::model::secret::Secret;
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript, Query};
 use crate::shell::steps::{Attributes, Command, Steps, Undo};
 pub use account::{Account, Observed, Seen};
-use programs::Programs;
 use schemars::JsonSchema;
 use serde::Deserialize;
 

@@ -31,5 +31,5 @@ pub fn collect(run: &RunName, wait: Duration, state_dir: &StateDir, end_slot: u3
          esac; done 2>/dev/null <\"$r/journal\"\nb {end_slot}\ne {end_slot} $state\n)\n",
         wait.as_secs()
     );
-    crate::shell::script(nonce, &out)
+    crate::shell::script::whole(nonce, &out)
 }

@@ -46,7 +46,7 @@ impl Guard {
         );
         super::body_of(&mut out, &undo, &ProbeScript::default(), 0);
         let _ = write!(out, "unhook {}\nexit 0\n)\n", word(plan.run.as_str()));
-        crate::shell::script(&nonce, &out)
+        crate::shell::script::whole(&nonce, &out)
     }
 
     /// The longest until the host has taken it back, once it was cut off.
@@ -66,5 +66,5 @@ pub fn confirm(run: &RunName, state_dir: &StateDir, slot: u32, nonce: &Nonce) ->
         state_dir.locate(),
         word(run.as_str())
     );
-    crate::shell::script(nonce, &text)
+    crate::shell::script::whole(nonce, &text)
 }

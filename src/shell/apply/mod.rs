@@ -256,7 +256,7 @@ pub fn script(plan: &ApplyPlan, verify: &ProbeScript, first_verify_slot: u32, no
     out.push_str(&plan.state_dir.locate());
     body_of(&mut out, plan, verify, first_verify_slot);
     out.push_str("exit 0\n)\n");
-    super::script(nonce, &out)
+    super::script::whole(nonce, &out)
 }
 
 fn body_of(out: &mut String, plan: &ApplyPlan, verify: &ProbeScript, first_verify_slot: u32) {
@@ -393,11 +393,11 @@ pub fn receive(
          mv -f \"$t\" \"$s/incoming/{run}.{digest}\"\n) 2>&1\ne {slot} $?\n",
         state_dir.locate()
     );
-    super::listening(nonce, &text)
+    super::script::listening(nonce, &text)
 }
 
 pub(super) fn functions() -> String {
-    super::uncommented(FUNCTIONS) + &super::uncommented(super::ledger::COUNTED)
+    super::script::uncommented(FUNCTIONS) + &super::script::uncommented(super::ledger::COUNTED)
 }
 
 fn one(out: &mut String, plan: &ApplyPlan, step: &ApplyStep, with_steps: &BTreeSet<usize>) {
