@@ -1,9 +1,10 @@
 //! A run that is ready to begin.
 
-use super::CliError;
-use super::connect::{Way, Ways, ask_passphrase};
-use super::fleet::ConnectionArgs;
+use super::args::ConnectionArgs;
+use super::connect::{Way, Ways};
 use super::invocation::{cache_dir, owner, run_name};
+use super::output::CliError;
+use super::prompt::ask_passphrase;
 use super::prune::PruneArgs;
 use crate::catalog::Selection;
 use crate::engine::run::{ApplyOptions, Job, Run};
@@ -72,7 +73,7 @@ impl Prepared {
 /// What is to be done, and how its hosts are reached.
 pub struct Work {
     pub project: Arc<Project>,
-    /// As [`super::fleet::Loaded::identity`].
+    /// As [`super::loaded::Loaded::identity`].
     pub identity: String,
     pub keep: Keep,
     pub jobs: Vec<Job>,

@@ -1,7 +1,9 @@
 //! In what order and how many at a time an apply comes to its hosts.
 
-use super::fleet::{Loaded, ProjectArgs};
-use super::{CliError, Output, record, show};
+use super::args::ProjectArgs;
+use super::loaded::Loaded;
+use super::output::{CliError, Output};
+use super::{record, show};
 use crate::engine::outcome::{HostReport, HostStatus};
 use crate::engine::rollout::{self, Asked};
 use crate::engine::schedule::Order;
