@@ -30,10 +30,7 @@ const FOLDERS: &[&str] = &[
 const CIRCLES: &[(&str, &[&str])] = &[
     ("engine", &["carry_out", "run", "take_back"]),
     ("facts", &["mounts", "network", "os", "parse"]),
-    ("inventory", &["hosts", "sealed"]),
-    ("inventory", &["mod", "pattern"]),
-    ("language", &["filters", "scope", "template", "written"]),
-    ("language/filters", &["args", "text"]),
+    ("language", &["scope", "template"]),
     ("plan", &["departed", "diff"]),
     ("plan", &["mod", "orphans"]),
     ("report", &["orphans", "summary", "text"]),

@@ -1,5 +1,6 @@
 //! Hosts, groups, and which variables hold for a host.
 
+use super::given::set;
 use super::sealed::SealedFile;
 use crate::language::diagnostic::Diagnostics;
 use crate::language::node::{Layer, Mapping, Node, Yaml};
@@ -77,17 +78,6 @@ pub struct Inventory {
     pub(super) warnings: Diagnostics,
 }
 
-/// Sets variables, the later over the earlier.
-pub(super) fn set(vars: &mut Mapping, more: Mapping) {
-    for (key, mut value) in more {
-        value.secret |= is_password(&key.value);
-        match vars.iter_mut().find(|(k, _)| k.value == key.value) {
-            Some(slot) => *slot = (key, value),
-            None => vars.push((key, value)),
-        }
-    }
-}
-
 /// Sets variables of one file: at its own level, where it has one, or at a new and stronger one.
 pub(super) fn set_level(levels: &mut Vec<Level>, file: FileId, more: Mapping) {
     if more.is_empty() {
@@ -101,11 +91,6 @@ pub(super) fn set_level(levels: &mut Vec<Level>, file: FileId, more: Mapping) {
             levels.push(Level { file, vars: vars.into(), sealed: None });
         }
     }
-}
-
-/// Ansible's own variables for passwords are secret however they are written.
-fn is_password(name: &str) -> bool {
-    name.starts_with("ansible_") && name.contains("_pass")
 }
 
 impl Inventory {

@@ -2,6 +2,7 @@
 
 pub mod assemble;
 pub mod connection;
+mod given;
 pub mod hosts;
 pub mod ini;
 pub mod pattern;
@@ -9,6 +10,7 @@ pub mod range;
 pub mod script;
 pub mod sealed;
 pub mod show;
+mod unsealed;
 pub mod vars;
 pub mod yaml;
 

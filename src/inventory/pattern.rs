@@ -1,7 +1,7 @@
 //! Host patterns: `all`, `web:&prod:!db`, `web*`, `~regex`, `group[0]`, `group[1:3]`. Source: Ansible's documentation,
 //! "Patterns: targeting hosts and groups".
 
-use super::Inventory;
+use super::hosts::Inventory;
 use crate::language::diagnostic::{Diagnostic, did_you_mean};
 use crate::model::span::Span;
 use regex::Regex;

@@ -1,6 +1,7 @@
 //! `group_vars/` and `host_vars/`: a file or a folder of files for each group and host.
 
-use super::hosts::{Inventory, Level, set, set_level};
+use super::given::set;
+use super::hosts::{Inventory, Level, set_level};
 use super::sealed::SealedFile;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::language::mask::masked;

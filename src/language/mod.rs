@@ -9,6 +9,7 @@ pub mod scope;
 pub mod settings;
 pub mod template;
 pub mod toml;
+pub mod value;
 pub mod vault;
 mod written;
 pub mod yaml;

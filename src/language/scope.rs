@@ -3,6 +3,7 @@
 use super::diagnostic::Diagnostic;
 use super::node::{Layer, Mapping, Node, Yaml};
 use super::template::Templates;
+use super::value::to_value;
 use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
 use minijinja::{Error, ErrorKind};
 use std::collections::HashMap;
@@ -238,19 +239,4 @@ fn guarded(node: Arc<Node>, state: &Arc<State>) -> Value {
 /// What [`guarded`] made the value of, where it did.
 pub(super) fn guarded_node(value: &Value) -> Option<&Node> {
     value.downcast_object_ref::<Guarded>().map(|g| &*g.node)
-}
-
-/// A rendered node as the template engine's value.
-pub fn to_value(node: &Node) -> Value {
-    match &node.value {
-        Yaml::Null => Value::from(()),
-        Yaml::Bool(b) => Value::from(*b),
-        Yaml::Int(n) => Value::from(*n),
-        Yaml::Float(n) => Value::from(*n),
-        Yaml::String(s) => Value::from(s.as_str()),
-        Yaml::List(items) => items.iter().map(to_value).collect(),
-        // Rendering opens it; whoever comes by another way gets nothing.
-        Yaml::Vault(_) => Value::from(Error::new(ErrorKind::InvalidOperation, "a vault that was not opened")),
-        Yaml::Map(map) => Value::from_pairs(map.iter().map(|(k, v)| (k.value.as_str(), to_value(v)))),
-    }
 }

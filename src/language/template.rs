@@ -4,7 +4,7 @@ use super::diagnostic::{Diagnostic, did_you_mean};
 use super::node::{Node, Yaml};
 use super::scope::{Scope, guarded_node};
 use super::vault::Keyring;
-use super::written::{self, Kind};
+use super::written::{self, Kind, whole_expression};
 use crate::model::span::{FileId, Sources, Span, Spanned};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Value, ValueKind};
@@ -305,14 +305,6 @@ fn reason(error: &minijinja::Error) -> String {
 /// Whether a string has anything for the template engine in it.
 pub fn is_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%") || text.contains("{#")
-}
-
-/// What stands between the braces of a string that is one whole `{{ … }}`.
-pub(super) fn whole_expression(text: &str) -> Option<&str> {
-    let inner = text.strip_prefix("{{")?.strip_suffix("}}")?;
-    // `{{- x -}}` is white space control around the same expression.
-    let inner = inner.strip_prefix('-').unwrap_or(inner);
-    Some(inner.strip_suffix('-').unwrap_or(inner))
 }
 
 /// A template engine's value as a node at this place.

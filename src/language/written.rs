@@ -1,7 +1,6 @@
 //! Templates that stand in a manifest's strings, as the engine's own templates: each text is compiled when it is first
 //! rendered, and kept for every host, loop item and run of a play after that.
 
-use super::template::whole_expression;
 use minijinja::{Captured, Environment, Error, ErrorKind, Value};
 use std::ops::Range;
 use std::sync::Arc;
@@ -86,6 +85,14 @@ pub(super) fn range(error: &Error, text: &str) -> Option<Range<usize>> {
     };
     let begins = whole_expression(text).map_or(0, |inner| inner.as_ptr() as usize - text.as_ptr() as usize);
     Some((range.start + begins).checked_sub(within)?..(range.end + begins).checked_sub(within)?)
+}
+
+/// What stands between the braces of a string that is one whole `{{ … }}`.
+pub(super) fn whole_expression(text: &str) -> Option<&str> {
+    let inner = text.strip_prefix("{{")?.strip_suffix("}}")?;
+    // `{{- x -}}` is white space control around the same expression.
+    let inner = inner.strip_prefix('-').unwrap_or(inner);
+    Some(inner.strip_suffix('-').unwrap_or(inner))
 }
 
 /// The template for a name; `None` for what is no text's.

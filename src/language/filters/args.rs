@@ -73,7 +73,7 @@ impl Args {
         match self.get(name) {
             None => Ok(default),
             Some(v) if v.is_none() => Ok(default),
-            Some(v) => super::text::truth(v).map_err(|e| of(name, e)),
+            Some(v) => truth(v).map_err(|e| of(name, e)),
         }
     }
 
@@ -115,6 +115,20 @@ pub fn text(value: &Value) -> Result<Cow<'_, str>, Error> {
         ValueKind::String => Ok(Cow::Borrowed(value.as_str().unwrap_or_default())),
         ValueKind::Number | ValueKind::Bool => Ok(Cow::Owned(value.to_string())),
         _ => Err(wrong(format!("text is wanted, this is {}", kind(value)))),
+    }
+}
+
+/// Whether a value means yes. Unlike truth, `"no"` means no here.
+pub fn truth(value: &Value) -> Result<bool, Error> {
+    match value.kind() {
+        ValueKind::String => match value.as_str().unwrap_or_default().to_ascii_lowercase().as_str() {
+            "yes" | "on" | "true" | "1" | "y" | "t" => Ok(true),
+            "no" | "off" | "false" | "0" | "n" | "f" | "" => Ok(false),
+            // The text may be a secret: it is not to be in a message.
+            _ => Err(wrong("the text means neither yes nor no; true, yes, on, 1, false, no, off and 0 do")),
+        },
+        ValueKind::Bool | ValueKind::Number => Ok(value.is_true()),
+        _ => Err(wrong(format!("a boolean is wanted, this is {}", kind(value)))),
     }
 }
 

@@ -1,8 +1,7 @@
 //! Choices, and text for others to read: shells, people.
 
-use super::args::{Args, kind, text};
+use super::args::{Args, text, truth};
 use super::wrong;
-use minijinja::value::ValueKind;
 use minijinja::{Error, ErrorKind, State, Value};
 
 pub fn ternary(_: &State, value: &Value, args: &Args) -> Result<Value, Error> {
@@ -21,20 +20,6 @@ pub fn mandatory(_: &State, value: &Value, args: &Args) -> Result<Value, Error> 
     match args.get("msg") {
         Some(message) => Err(wrong(text(message)?)),
         None => Err(Error::from(ErrorKind::UndefinedError)),
-    }
-}
-
-/// Whether a value means yes. Unlike truth, `"no"` means no here.
-pub fn truth(value: &Value) -> Result<bool, Error> {
-    match value.kind() {
-        ValueKind::String => match value.as_str().unwrap_or_default().to_ascii_lowercase().as_str() {
-            "yes" | "on" | "true" | "1" | "y" | "t" => Ok(true),
-            "no" | "off" | "false" | "0" | "n" | "f" | "" => Ok(false),
-            // The text may be a secret: it is not to be in a message.
-            _ => Err(wrong("the text means neither yes nor no; true, yes, on, 1, false, no, off and 0 do")),
-        },
-        ValueKind::Bool | ValueKind::Number => Ok(value.is_true()),
-        _ => Err(wrong(format!("a boolean is wanted, this is {}", kind(value)))),
     }
 }
 

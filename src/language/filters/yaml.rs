@@ -5,7 +5,7 @@
 use super::args::{Args, text};
 use super::json::plain;
 use super::wrong;
-use crate::language::scope::to_value;
+use crate::language::value::to_value;
 use crate::language::yaml::parse_one;
 use crate::model::span::FileId;
 use minijinja::{Error, State, Value};
