@@ -18,6 +18,7 @@ use trueup::manifest::evaluate::{HostInput, compile};
 use trueup::manifest::project::{self, Project};
 use trueup::model::span::Sources;
 use trueup::plan::diff;
+use trueup::plan::past::Past;
 use trueup::resources::types::TYPES;
 use trueup::shell::frame::{Frame, FrameParser, Limits, Nonce};
 
@@ -135,7 +136,7 @@ fn answers(catalog: &Catalog) -> Vec<Frame> {
 fn changes(catalog: &Catalog, frames: &[Frame]) -> usize {
     let probe = diff::probe(catalog);
     let seen = diff::observe(catalog, &probe, frames.to_vec(), 0);
-    let plan = diff::plan(catalog, &seen, vec![]);
+    let plan = diff::plan(catalog, &seen, vec![], &Past::default());
     assert!(plan.unjudged.is_empty() && plan.blocked.is_empty());
     plan.changes.len()
 }

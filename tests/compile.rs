@@ -70,7 +70,7 @@ fn loops_conditions_and_variables_come_to_final_values() {
       value: "{{ inventory_hostname | length }}"
       before: sysctl[vm.swappiness]
 "#;
-    assert_eq!(ids(&one(site).unwrap()), ["sysctl[vm.dirty_ratio]", "sysctl[kernel.panic]", "sysctl[vm.swappiness]"]);
+    assert_eq!(ids(&one(site).unwrap()), ["sysctl[kernel.panic]", "sysctl[vm.swappiness]", "sysctl[vm.dirty_ratio]"]);
 }
 
 #[test]

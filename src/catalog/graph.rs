@@ -81,6 +81,15 @@ impl Graph {
         self.sources(n, |e| e.kind == EdgeKind::Notify)
     }
 
+    /// Those that are refreshed when this one changes, in order, each once.
+    pub fn notifies(&self, n: usize) -> Vec<usize> {
+        let edges = self.graph.edges(NodeIndex::new(n)).filter(|e| e.weight().kind == EdgeKind::Notify);
+        let mut out: Vec<_> = edges.map(|e| e.target().index()).collect();
+        out.sort_unstable();
+        out.dedup();
+        out
+    }
+
     fn sources(&self, n: usize, keep: impl Fn(&Edge) -> bool) -> Vec<usize> {
         let edges = self.graph.edges_directed(NodeIndex::new(n), petgraph::Direction::Incoming);
         let mut out: Vec<_> = edges.filter(|e| keep(e.weight())).map(|e| e.source().index()).collect();

@@ -110,7 +110,8 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     } else {
         // Without a question nobody has seen what was planned.
         let shown = matches!(answer, Answer::Yes);
-        let applied = if shown { String::new() } else { text::changes_of(&reports, &options) };
+        let applied =
+            if shown { text::brought_changes(&reports, &options) } else { text::changes_of(&reports, &options) };
         let timings = timings.map_or(String::new(), |t| t.text(output.style()));
         format!("{applied}{}{timings}", text::outcome(&reports, &options))
     };

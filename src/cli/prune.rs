@@ -1,6 +1,6 @@
 //! Removing what has left the manifest.
 
-use crate::engine::run::Prune;
+use crate::engine::options::Prune;
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct PruneArgs {

@@ -1,11 +1,14 @@
 //! Carries plans out: who is started when, what came of it.
 
-pub mod carry_out;
+pub mod bookkeeping;
 pub mod compare;
+pub mod options;
 pub mod outcome;
 pub mod rebuilt;
 pub mod rollout;
 pub mod run;
 pub mod schedule;
+pub mod script;
+pub mod stages;
 pub mod take_back;
 pub mod timings;

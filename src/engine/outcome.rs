@@ -144,6 +144,14 @@ pub enum ChangeStatus {
     Failed { status: u8, output: String },
     /// Its steps went well, and yet the host is not in line.
     NotInLine { left: Vec<Property>, reason: Option<String> },
+    /// Done, and undone by another change of the same run: the two are never both in line.
+    Undone {
+        /// One of these has done it.
+        by: Vec<ResourceId>,
+        left: Vec<Property>,
+    },
+    /// The run ended before it was decided.
+    NotReached,
     /// Not done, because what it comes after was not.
     Skipped { because: ResourceId },
     /// A refresh that nothing asked for in the end.
@@ -166,6 +174,8 @@ impl ChangeStatus {
             Self::Applied => "applied",
             Self::Failed { .. } => "failed",
             Self::NotInLine { .. } => "not in line",
+            Self::Undone { .. } => "undone",
+            Self::NotReached => "not reached",
             Self::Skipped { .. } => "skipped",
             Self::NotNeeded => "not needed",
             Self::Stays => "stays",

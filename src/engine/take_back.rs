@@ -1,12 +1,12 @@
 //! From what hosts have recorded to the plan that takes a run back. Pure.
 
-use super::run::ApplyOptions;
+use super::options::ApplyOptions;
 use crate::journal::undo::{self, How, Undoing};
 use crate::journal::{HostRun, Record};
 use crate::model::id::ResourceId;
 use crate::model::run_name::RunName;
 use crate::plan::{Change, HostPlan};
-use crate::resources::difference::{Action, Difference, Shown};
+use crate::resources::difference::{Action, Brings, Difference, Shown};
 use crate::shell::apply::Act;
 use crate::shell::history::Which;
 use crate::shell::steps::Step;
@@ -115,8 +115,11 @@ pub fn shown(host: &str, record: &Record, undoing: &Undoing, moved: &BTreeSet<&s
                 .map(|(_, why)| why.clone())
                 .collect(),
             commit_confirm: recorded.cuts_off && undoing.plan.guard.is_some(),
+            decided_after: None,
+            brought_by: vec![],
             resource: n,
             verifiable: false,
+            brings: Brings::Nothing,
         }
     };
     HostPlan {

@@ -110,6 +110,28 @@ impl SavedHost {
         (plan, held)
     }
 
+    /// Of a plan that was made after a stage, what the saved plan holds. The rest is left as it is, and reported.
+    pub fn rest(&self, mut now: HostPlan) -> (HostPlan, Vec<String>) {
+        let holds: HashSet<&ResourceId> = self.plan.changes.iter().map(|c| &c.id).collect();
+        let mut dropped: HashSet<usize> = HashSet::new();
+        let mut drift = vec![];
+        let (first, count) = (now.first, now.changes.len());
+        for n in 0..count {
+            let Some(change) = now.changes.get_mut(n) else { continue };
+            let waits = change.needs.iter().any(|need| need.checked_sub(first).is_some_and(|n| dropped.contains(&n)));
+            if holds.contains(&change.id) && !waits {
+                continue;
+            }
+            dropped.insert(n);
+            drift.push(match waits {
+                true => format!("{} is left as it is, for it comes after what the plan does not hold", change.id),
+                false => format!("{} is drift that the plan does not hold: {}", change.id, properties(change)),
+            });
+            change.decided_after.get_or_insert_with(|| change.id.clone());
+        }
+        (now, drift)
+    }
+
     /// What was in line when the plan was made and is not any more is left alone as well, and so is what comes after it.
     fn behind(
         &self,

@@ -2,14 +2,15 @@
 
 use super::departed;
 use super::order::{self, Node};
-use super::{Blocked, Change, HostPlan, Step, Unjudged};
+use super::past::Past;
+use super::{Blocked, Change, HostPlan, Later, Step, Unjudged};
 use crate::catalog::{Catalog, Resource};
 use crate::journal::unfinished::Unfinished;
 use crate::ledger::{Ledger, LedgerError};
 use crate::model::id::ResourceId;
 use crate::resources::Together;
 use crate::resources::batch::{self, Observed};
-use crate::resources::difference::{Action, Ahead, Changes, Difference, Shown};
+use crate::resources::difference::{Action, Ahead, Brings, Changes, Difference, Shown};
 use crate::shell::frame::Frame;
 use crate::shell::probe::{Answers, ProbeScript, Query};
 use crate::shell::steps::{PlannedStep, Steps, Undo};
@@ -42,13 +43,18 @@ pub fn kept(answers: Vec<Frame>, asked: usize) -> Vec<Frame> {
 
 /// Asks about every selected resource, what refreshes the host is owed, what trueup has made there, and how its last run ended.
 pub fn probe(catalog: &Catalog) -> CatalogProbe {
-    let selected = catalog.resources.iter().enumerate().filter(|(_, r)| r.selected).map(|(n, _)| n);
-    let mut probe = probe_of(catalog, selected);
+    let mut probe = probe_all(catalog);
     probe.script.ask(Query::Owed, [""; 0]);
     probe.script.ask(Query::Ledger, [""; 0]);
     probe.script.ask(Query::Unfinished, [""; 0]);
     probe.asks_kept = true;
     probe
+}
+
+/// Asks about every selected resource.
+pub fn probe_all(catalog: &Catalog) -> CatalogProbe {
+    let selected = catalog.resources.iter().enumerate().filter(|(_, r)| r.selected).map(|(n, _)| n);
+    probe_of(catalog, selected)
 }
 
 /// Asks about those resources, by their numbers in the catalog.
@@ -81,7 +87,7 @@ pub fn probe_of(catalog: &Catalog, resources: impl Iterator<Item = usize>) -> Ca
 pub struct Seen<'a> {
     batches: Vec<Box<dyn Observed + 'a>>,
     /// Resources that an earlier run left without a refresh.
-    owed: Vec<String>,
+    pub owed: Vec<String>,
     /// What trueup has made on the host; `None` where it was not asked, or has not told.
     pub ledger: Option<Result<Ledger, LedgerError>>,
     /// The last run there, where it died or waits to be confirmed.
@@ -125,44 +131,46 @@ pub fn observe<'a>(catalog: &'a Catalog, probe: &CatalogProbe, frames: Vec<Frame
     Seen { batches, owed, ledger, unfinished: unfinished.and_then(|frame| Unfinished::parse(&frame.body)) }
 }
 
-/// The differences that are left on resources that were changed: empty, if applying brought what it promised.
-pub fn still_different(
-    catalog: &Catalog,
-    seen: &Seen<'_>,
-    resources: impl Iterator<Item = usize>,
-) -> Vec<(usize, Result<Difference, String>)> {
-    resources
-        .filter_map(|n| {
-            let resource = catalog.resources.get(n)?;
-            match seen.batches.get(resource.batch)?.diff(resource.index, &Ahead::default()) {
-                Ok(None) => None,
-                Ok(Some(difference)) => Some((n, Ok(difference))),
-                Err(reason) => Some((n, Err(reason.to_string()))),
-            }
-        })
-        .collect()
+/// The difference that is left on a resource that was changed: none, if applying brought what it promised.
+pub fn still_different(catalog: &Catalog, seen: &Seen<'_>, resource: usize) -> Option<Result<Difference, String>> {
+    let resource = catalog.resources.get(resource)?;
+    match seen.batches.get(resource.batch)?.diff(resource.index, &Ahead::default()) {
+        Ok(None) => None,
+        Ok(Some(difference)) => Some(Ok(difference)),
+        Err(reason) => Some(Err(reason.to_string())),
+    }
+}
+
+/// Whether what stands at a path can change what there is to be done for a resource.
+pub fn sees(catalog: &Catalog, seen: &Seen<'_>, resource: usize, path: &str) -> bool {
+    let resource = catalog.resources.get(resource);
+    resource.is_some_and(|r| seen.batches.get(r.batch).is_some_and(|observed| observed.sees(r.index, path)))
 }
 
 /// What stands for a resource while planning.
 enum Judged {
-    InLine,
-    /// By its number among the changes.
+    InSync,
+    /// By its number.
     Changes(usize),
     Unjudged(ResourceId),
 }
 
-/// Makes a host's plan. `guards` are the foreign commands that the probe ran.
-pub fn plan(catalog: &Catalog, seen: &Seen<'_>, guards: Vec<String>) -> HostPlan {
+/// Makes a host's plan from its whole catalog as it is now. `guards` are the foreign commands that the probe ran, `past`
+/// what the run has done before.
+pub fn plan(catalog: &Catalog, seen: &Seen<'_>, guards: Vec<String>, past: &Past) -> HostPlan {
     let mut draft = Draft {
+        past,
         plan: HostPlan {
             guards,
             warnings: catalog.warnings.clone(),
             health: catalog.health.clone(),
+            first: past.changes,
             ..HostPlan::empty(&catalog.host)
         },
         ahead: Changes::default(),
         judged: HashMap::with_capacity(catalog.resources.len()),
         needs: HashMap::with_capacity(catalog.resources.len()),
+        opened: HashMap::new(),
         left: departed::left(catalog, seen),
     };
     for &n in &catalog.order {
@@ -171,27 +179,42 @@ pub fn plan(catalog: &Catalog, seen: &Seen<'_>, guards: Vec<String>) -> HostPlan
     draft.finish(catalog, seen)
 }
 
-struct Draft {
+struct Draft<'p> {
+    past: &'p Past,
     plan: HostPlan,
     /// What [`Ahead`] looks at: the changes so far.
     ahead: Changes,
     judged: HashMap<usize, Judged>,
-    /// The nearest changes before each resource, through what is in line.
+    /// The nearest changes before each resource, through what is in sync.
     needs: HashMap<usize, BTreeSet<usize>>,
+    /// The first change that each resource comes after and that can bring anything.
+    opened: HashMap<usize, ResourceId>,
     /// What has left the manifest and stays, and why.
     left: BTreeMap<usize, String>,
 }
 
-impl Draft {
+impl Draft<'_> {
     fn judge(&mut self, catalog: &Catalog, seen: &Seen<'_>, n: usize) {
         let Some(resource) = catalog.resources.get(n).filter(|r| r.selected) else { return };
+        if let Some(because) = self.past.of(n).and_then(|t| t.settled.clone()) {
+            self.judged.insert(n, Judged::Unjudged(because));
+            return;
+        }
         if let Some(why) = self.left.remove(&n) {
             self.leave(n, resource, why);
+            return;
+        }
+        if let Some(because) = self.past.failed().filter(|_| resource.departed).cloned() {
+            self.block(n, resource, because);
             return;
         }
         let before = catalog.graph.before(n);
         let mut needs = BTreeSet::new();
         for b in &before {
+            needs.extend(self.past.last(*b));
+            if let Some(by) = self.opened.get(b).cloned() {
+                self.opened.entry(n).or_insert(by);
+            }
             match self.judged.get(b) {
                 Some(Judged::Changes(change)) => {
                     needs.insert(*change);
@@ -201,19 +224,23 @@ impl Draft {
                     return;
                 }
                 Some(Judged::Unjudged(because)) => {
-                    let because = because.clone();
-                    let blocked =
-                        Blocked { id: resource.id.clone(), place: resource.place.clone(), because: because.clone() };
-                    self.plan.blocked.push(blocked);
-                    self.judged.insert(n, Judged::Unjudged(because));
+                    self.block(n, resource, because.clone());
                     return;
                 }
-                Some(Judged::InLine) => needs.extend(self.needs.get(b).into_iter().flatten()),
+                Some(Judged::InSync) => needs.extend(self.needs.get(b).into_iter().flatten()),
                 None => {}
             }
         }
         let Some(observed) = seen.batches.get(resource.batch) else { return };
-        let difference = match observed.diff(resource.index, &Ahead::new(&self.ahead, &needs)) {
+        let index = resource.index;
+        let ahead = Ahead::new(&self.ahead);
+        let sees = |brings: &Brings| match brings {
+            Brings::Below(path) => observed.sees(index, path),
+            brings => *brings == Brings::Anything,
+        };
+        let has_run = !observed.is_verifiable(index) && self.past.of(n).is_some_and(|t| t.changed > 0);
+        let difference = match observed.diff(index, &ahead) {
+            _ if has_run => None,
             Ok(difference) => difference,
             Err(reason) if resource.departed => {
                 self.leave(n, resource, reason.to_string());
@@ -221,20 +248,37 @@ impl Draft {
             }
             Err(reason) => {
                 let (id, place) = (resource.id.clone(), resource.place.clone());
-                self.plan.unjudged.push(Unjudged { id, place, reason: reason.to_string() });
-                self.judged.insert(n, Judged::Unjudged(resource.id.clone()));
+                match ahead.opened_by(sees) {
+                    Some(after) => {
+                        let after = after.clone();
+                        self.plan.later.push(Later { id, place, after, reason: Some(reason.to_string()) });
+                        self.judged.insert(n, Judged::InSync);
+                        self.needs.insert(n, needs);
+                    }
+                    None => {
+                        self.plan.unjudged.push(Unjudged { id, place, reason: reason.to_string() });
+                        self.judged.insert(n, Judged::Unjudged(resource.id.clone()));
+                    }
+                }
                 return;
             }
         };
-        let notified_by = catalog.graph.notified_by(n);
-        let refreshed_by: Vec<usize> = notified_by
-            .iter()
-            .filter_map(|b| match self.judged.get(b) {
+        let last = self.past.last(n);
+        let refreshed_by: BTreeSet<usize> = catalog
+            .graph
+            .notified_by(n)
+            .into_iter()
+            .filter_map(|b| match self.judged.get(&b) {
                 Some(Judged::Changes(change)) => Some(*change),
-                _ => None,
+                // What was changed in an earlier stage, and this has not been refreshed since.
+                _ => self.past.last(b).filter(|change| last.is_none_or(|last| *change > last)),
             })
             .collect();
-        let is_owed = seen.owed.iter().any(|o| *o == resource.id.to_string());
+        let name = resource.id.to_string();
+        let is_owed = match &self.past.owed {
+            Some(owed) => owed.contains(&name),
+            None => seen.owed.contains(&name),
+        };
         let difference = match difference {
             Some(difference) => Some(difference),
             None if is_owed => {
@@ -246,14 +290,29 @@ impl Draft {
             None => None,
         };
         let Some(difference) = difference else {
-            self.plan.in_line += usize::from(!resource.departed);
+            let below = || ahead.opened_by(|b| *b != Brings::Anything && sees(b)).cloned();
+            let after = self.opened.get(&n).filter(|_| observed.is_verifiable(index)).cloned().or_else(below);
+            match after.filter(|_| !resource.departed) {
+                Some(after) => {
+                    let (id, place) = (resource.id.clone(), resource.place.clone());
+                    self.plan.later.push(Later { id, place, after, reason: None });
+                }
+                None => self.plan.in_line += usize::from(!resource.departed),
+            }
             self.needs.insert(n, needs);
-            self.judged.insert(n, Judged::InLine);
+            self.judged.insert(n, Judged::InSync);
             return;
         };
-        let number = self.plan.changes.len();
-        let commit_confirm = observed.cuts_off(resource.index, &difference);
-        self.ahead.push(resource.id.clone(), resource.key.clone(), difference.clone(), &needs);
+        let number = self.past.changes + self.plan.changes.len();
+        let commit_confirm = observed.cuts_off(index, &difference);
+        let mut brings = observed.brings(index, &difference);
+        if !refreshed_by.is_empty() && brings.is_nothing() {
+            brings = observed.brings(index, &Difference::new(Action::Refresh));
+        }
+        if brings == Brings::Anything {
+            self.opened.entry(n).or_insert_with(|| resource.id.clone());
+        }
+        self.ahead.push(resource.id.clone(), resource.key.clone(), difference.clone(), brings.clone());
         self.plan.changes.push(Change {
             id: resource.id.clone(),
             name: resource.name.clone(),
@@ -261,15 +320,24 @@ impl Draft {
             controls: resource.controls.clone(),
             difference,
             needs: needs.into_iter().collect(),
-            refreshed_by: if is_owed { vec![] } else { refreshed_by },
+            refreshed_by: if is_owed { vec![] } else { refreshed_by.into_iter().collect() },
             irreversible: vec![],
             commit_confirm,
-            sensitive: observed.is_sensitive(resource.index),
+            sensitive: observed.is_sensitive(index),
             departed: resource.departed,
+            decided_after: None,
+            brought_by: vec![],
             resource: n,
-            verifiable: observed.is_verifiable(resource.index),
+            verifiable: observed.is_verifiable(index),
+            brings,
         });
         self.judged.insert(n, Judged::Changes(number));
+    }
+
+    fn block(&mut self, n: usize, resource: &Resource, because: ResourceId) {
+        let (id, place) = (resource.id.clone(), resource.place.clone());
+        self.plan.blocked.push(Blocked { id, place, because: because.clone() });
+        self.judged.insert(n, Judged::Unjudged(because));
     }
 
     /// What has left the manifest and cannot be removed, or must not be, stays, and is no failure.
@@ -281,6 +349,7 @@ impl Draft {
 
     /// Orders the changes and makes their steps.
     fn finish(mut self, catalog: &Catalog, seen: &Seen<'_>) -> HostPlan {
+        let first = self.past.changes;
         let nodes: Vec<Node> = self
             .plan
             .changes
@@ -288,10 +357,12 @@ impl Draft {
             .filter_map(|c| {
                 let ty = catalog.batches.get(catalog.resources.get(c.resource)?.batch)?.ty();
                 let (kind, together) = (ty.name(), ty.together());
-                Some(Node { needs: c.needs.clone(), kind, together, departed: c.departed })
+                let needs = c.needs.iter().filter_map(|n| n.checked_sub(first)).collect();
+                Some(Node { needs, kind, together, departed: c.departed })
             })
             .collect();
         let groups = order::groups(&nodes);
+        self.decide(catalog, seen, &groups);
         let mut steps: Vec<(Vec<PlannedStep>, Vec<usize>)> = vec![];
         for group in &groups {
             let members: Vec<(usize, &Change)> =
@@ -321,7 +392,7 @@ impl Draft {
             }
         }
         let numbers: HashMap<&ResourceId, usize> =
-            self.plan.changes.iter().enumerate().map(|(n, c)| (&c.id, n)).collect();
+            self.plan.changes.iter().enumerate().map(|(n, c)| (&c.id, first + n)).collect();
         let mut out = vec![];
         let mut irreversible: Vec<(usize, String)> = vec![];
         for (made, only_if_changed) in steps {
@@ -334,11 +405,48 @@ impl Draft {
             }
         }
         for (n, why) in irreversible {
-            if let Some(change) = self.plan.changes.get_mut(n).filter(|c| !c.irreversible.contains(&why)) {
+            let change = n.checked_sub(first).and_then(|n| self.plan.changes.get_mut(n));
+            if let Some(change) = change.filter(|c| !c.irreversible.contains(&why)) {
                 change.irreversible.push(why);
             }
         }
         self.plan.steps = out;
         self.plan
+    }
+
+    /// Says of each change whether it is decided, or after which one the host has to be probed again first.
+    fn decide(&mut self, catalog: &Catalog, seen: &Seen<'_>, groups: &[Vec<usize>]) {
+        let mut open: Vec<usize> = vec![];
+        let mut after: Option<ResourceId> = None;
+        for group in groups {
+            if after.is_none() {
+                let waits = group.iter().find_map(|n| self.waits_for(catalog, seen, *n, &open));
+                after = waits.and_then(|n| self.plan.changes.get(n)).map(|c| c.id.clone());
+            }
+            for &n in group {
+                let Some(change) = self.plan.changes.get_mut(n) else { continue };
+                change.decided_after.clone_from(&after);
+                if !change.brings.is_nothing() {
+                    open.push(n);
+                }
+            }
+        }
+    }
+
+    /// The first of the `open` changes that can bring what matters to this one.
+    fn waits_for(&self, catalog: &Catalog, seen: &Seen<'_>, n: usize, open: &[usize]) -> Option<usize> {
+        let change = self.plan.changes.get(n)?;
+        // What runs whatever the state is needs no other judgement.
+        if !change.verifiable {
+            return None;
+        }
+        let resource = catalog.resources.get(change.resource)?;
+        let observed = seen.batches.get(resource.batch)?;
+        let matters = |n: &&usize| match self.plan.changes.get(**n).map(|c| &c.brings) {
+            Some(Brings::Below(path)) => observed.sees(resource.index, path),
+            Some(brings) => *brings == Brings::Anything,
+            None => false,
+        };
+        open.iter().find(matters).copied()
     }
 }

@@ -7,10 +7,12 @@ pub mod digest;
 pub mod notes;
 pub mod order;
 pub mod orphans;
+pub mod past;
+pub mod stage;
 
 use crate::model::id::ResourceId;
 use crate::model::span::Place;
-use crate::resources::difference::Difference;
+use crate::resources::difference::{Brings, Difference};
 use crate::shell::health::HealthCheck;
 use crate::shell::steps::PlannedStep;
 use orphans::Orphan;
@@ -27,6 +29,10 @@ pub struct HostPlan {
     pub unjudged: Vec<Unjudged>,
     /// Resources that wait for one of those.
     pub blocked: Vec<Blocked>,
+    /// Resources of which an earlier stage decides: what is missing may be there by then, and what is as it should be may
+    /// be another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub later: Vec<Later>,
     /// How many resources are as they should be.
     pub in_line: usize,
     /// Foreign commands that were run to decide: the guards of `exec`.
@@ -44,6 +50,9 @@ pub struct HostPlan {
     /// What is run, in order.
     #[serde(skip)]
     pub steps: Vec<Step>,
+    /// The number of its first change; those below are of earlier stages of the run.
+    #[serde(skip)]
+    pub first: usize,
 }
 
 /// One resource's change.
@@ -68,12 +77,32 @@ pub struct Change {
     /// It removes what has left the manifest.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub departed: bool,
+    /// The change after which the host is probed again, and this one is decided. None: nothing before it can change it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided_after: Option<ResourceId>,
+    /// Of one that the plan did not have: the changes of which one has brought it about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub brought_by: Vec<ResourceId>,
     /// Its number in the catalog.
     #[serde(skip)]
     pub resource: usize,
     /// Whether a probe can tell afterwards that it is in line.
     #[serde(skip)]
     pub verifiable: bool,
+    /// What it can bring besides itself.
+    #[serde(skip)]
+    pub brings: Brings,
+}
+
+/// A resource that is decided after a change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Later {
+    pub id: ResourceId,
+    pub place: Option<Place>,
+    pub after: ResourceId,
+    /// Why it cannot be judged now. None: it is in sync now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -108,6 +137,7 @@ impl HostPlan {
             changes: vec![],
             unjudged: vec![],
             blocked: vec![],
+            later: vec![],
             in_line: 0,
             guards: vec![],
             warnings: vec![],
@@ -115,6 +145,7 @@ impl HostPlan {
             orphans: vec![],
             left: vec![],
             steps: vec![],
+            first: 0,
         }
     }
 

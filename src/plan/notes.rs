@@ -1,6 +1,6 @@
 //! What a host's ledger is told of what is in the manifest. Pure.
 
-use super::HostPlan;
+use super::{Change, HostPlan};
 use crate::catalog::Catalog;
 use crate::ledger::{Entry, Ledger, Note, Owner, Thing, When};
 use crate::model::id::ResourceId;
@@ -18,18 +18,27 @@ pub struct Notes {
     pub due: usize,
 }
 
-/// What is noted of each resource that is in line, or is brought there by the plan. What is there already was not made by
-/// trueup, unless the ledger says so; whoever's entry that is.
-pub fn of(catalog: &Catalog, plan: &HostPlan, ledger: &Ledger, owner: Owner, run: &RunName) -> Notes {
-    let changes: HashMap<usize, usize> = plan
-        .changes
+/// What is noted of each resource that is in line, or is brought there by the changes of `made`. What is there already was
+/// not made by trueup, unless the ledger says so; whoever's entry that is. Nothing is noted of what `now`, the plan of the
+/// host as it is, still has open.
+pub fn of(catalog: &Catalog, made: &[Change], now: &HostPlan, ledger: &Ledger, owner: Owner, run: &RunName) -> Notes {
+    let mut changes: HashMap<usize, usize> = HashMap::new();
+    let mut creates: HashSet<usize> = HashSet::new();
+    for (n, change) in made.iter().enumerate().filter(|(_, c)| c.difference.action != Action::Refresh) {
+        changes.insert(change.resource, n);
+        if change.difference.action == Action::Create {
+            creates.insert(change.resource);
+        }
+    }
+    let undecided = now.changes.iter().filter(|c| c.decided_after.is_some() && !changes.contains_key(&c.resource));
+    let open: HashSet<&ResourceId> = now
+        .unjudged
         .iter()
-        .enumerate()
-        .filter(|(_, c)| c.difference.action != Action::Refresh)
-        .map(|(n, c)| (c.resource, n))
+        .map(|u| &u.id)
+        .chain(now.blocked.iter().map(|b| &b.id))
+        .chain(now.later.iter().map(|l| &l.id))
+        .chain(undecided.map(|c| &c.id))
         .collect();
-    let open: HashSet<&ResourceId> =
-        plan.unjudged.iter().map(|u| &u.id).chain(plan.blocked.iter().map(|b| &b.id)).collect();
     let things: Vec<Thing> = catalog.resources.iter().map(|r| Thing::of(r.id.kind.as_str(), &r.key)).collect();
     let present: Vec<bool> = catalog
         .resources
@@ -57,8 +66,7 @@ pub fn of(catalog: &Catalog, plan: &HostPlan, ledger: &Ledger, owner: Owner, run
             }
             continue;
         }
-        let action = change.and_then(|c| plan.changes.get(c)).map(|c| c.difference.action);
-        let created = action == Some(Action::Create);
+        let created = creates.contains(&n);
         let known = own.is_some_and(|e| e.made) || ledger.others(&notes.owner, thing).any(|(_, e)| e.made);
         let mut entry = Entry {
             kind: resource.id.kind.to_string(),

@@ -1,7 +1,7 @@
 //! Which changes are made together, and in what order.
 
 use crate::resources::Together;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A change as far as ordering goes.
 #[derive(Clone, Debug)]
@@ -16,8 +16,9 @@ pub struct Node {
 
 /// Groups of changes, in order: every change once, and after all it needs.
 ///
-/// Those of [`Together::Ready`] come together where they wait for exactly the same, so that what skips one skips
-/// all; those of [`Together::All`] as soon as every one of them is ready, or nothing else is.
+/// Those of [`Together::Ready`] come together where they stand next to one another, so that none jumps ahead of what was
+/// declared before it, and wait for exactly the same, so that what skips one skips all; those of [`Together::All`] as
+/// soon as every one of them is ready, or nothing else is.
 pub fn groups(nodes: &[Node]) -> Vec<Vec<usize>> {
     let mut queue = Queue::new(nodes);
     let mut groups = vec![];
@@ -39,8 +40,6 @@ struct Queue<'a> {
     before: Vec<Vec<usize>>,
     /// Ready, and not of [`Together::All`].
     ready: BTreeSet<usize>,
-    /// Of those, the nodes of [`Together::Ready`] by type and needs.
-    alike: HashMap<(&'a str, bool, &'a [usize]), BTreeSet<usize>>,
     /// Types of [`Together::All`]: how many are left, and which are ready.
     whole: BTreeMap<&'a str, (usize, BTreeSet<usize>)>,
 }
@@ -52,7 +51,6 @@ impl<'a> Queue<'a> {
             waits_for: vec![0; nodes.len()],
             before: vec![vec![]; nodes.len()],
             ready: BTreeSet::new(),
-            alike: HashMap::new(),
             whole: BTreeMap::new(),
         };
         for (n, node) in nodes.iter().enumerate() {
@@ -76,17 +74,21 @@ impl<'a> Queue<'a> {
 
     fn is_ready(&mut self, n: usize) {
         let Some(node) = self.nodes.get(n) else { return };
-        match node.together {
-            Together::All => {
-                self.whole.entry(node.kind).or_default().1.insert(n);
-                return;
-            }
-            Together::Ready => {
-                self.alike.entry((node.kind, node.departed, &node.needs)).or_default().insert(n);
-            }
-            Together::Each => {}
+        if node.together == Together::All {
+            self.whole.entry(node.kind).or_default().1.insert(n);
+        } else {
+            self.ready.insert(n);
         }
-        self.ready.insert(n);
+    }
+
+    /// The nodes from this one on that are made in one transaction with it.
+    fn alike(&self, first: usize, node: &Node) -> Vec<usize> {
+        let same = |m: &Node| {
+            m.together == Together::Ready && m.kind == node.kind && m.departed == node.departed && m.needs == node.needs
+        };
+        // What is made all together has a place of its own.
+        let rest = self.nodes.iter().enumerate().skip(first).filter(|(_, m)| m.together != Together::All);
+        rest.take_while(|(n, m)| same(m) && self.ready.contains(n)).map(|(n, _)| n).collect()
     }
 
     /// The next group: the one of the first node that is ready. What comes all together waits until it is whole, as long
@@ -104,9 +106,7 @@ impl<'a> Queue<'a> {
         let node = self.nodes.get(n)?;
         Some(match node.together {
             Together::Each => vec![n],
-            Together::Ready => {
-                self.alike.get(&(node.kind, node.departed, node.needs.as_slice()))?.iter().copied().collect()
-            }
+            Together::Ready => self.alike(n, node),
             Together::All => self.whole.get(node.kind)?.1.iter().copied().collect(),
         })
     }
@@ -114,9 +114,6 @@ impl<'a> Queue<'a> {
     fn done(&mut self, n: usize) {
         let Some(node) = self.nodes.get(n) else { return };
         self.ready.remove(&n);
-        if let Some(alike) = self.alike.get_mut(&(node.kind, node.departed, node.needs.as_slice())) {
-            alike.remove(&n);
-        }
         if let Some((left, ready)) = self.whole.get_mut(node.kind).filter(|_| node.together == Together::All) {
             *left -= 1;
             ready.remove(&n);
@@ -141,16 +138,18 @@ mod tests {
     }
 
     #[test]
-    fn packages_that_wait_for_the_same_are_one_transaction() {
+    fn packages_next_to_one_another_that_wait_for_the_same_are_one_transaction() {
         use Together::*;
         let nodes = [
             node("package", Ready, &[]),
-            node("file", Each, &[]),
-            node("package", Ready, &[1]),
             node("package", Ready, &[]),
-            node("package", Ready, &[1]),
+            node("file", Each, &[]),
+            node("package", Ready, &[2]),
+            node("firewall", All, &[]),
+            node("package", Ready, &[2]),
+            node("package", Ready, &[]),
         ];
-        assert_eq!(groups(&nodes), [vec![0, 3], vec![1], vec![2, 4]]);
+        assert_eq!(groups(&nodes), [vec![0, 1], vec![2], vec![3, 5], vec![4], vec![6]]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::ledger::{Entry, Ledger, Note, Owner, Thing, When};
 use crate::model::id::{ResourceId, visible};
 use crate::model::run_name::RunName;
 use crate::resources::batch::Type;
-use crate::resources::difference::{Action, Difference};
+use crate::resources::difference::{Action, Brings, Difference};
 use crate::resources::types::TYPES;
 use crate::resources::{Departed, Orphaned};
 use schemars::JsonSchema;
@@ -119,7 +119,7 @@ pub fn removals(catalog: &Catalog, found: &mut [Found<'_>], force: bool) -> Vec<
 
 /// What the ledger forgets by a plan that was saved: of what that removes or releases alone. Another run may have brought
 /// more since, which its catalog does not have either.
-pub fn settle_saved(mut found: Vec<Found<'_>>, catalog: &Catalog, plan: &HostPlan) -> Vec<Note> {
+pub fn settle_saved(mut found: Vec<Found<'_>>, catalog: &Catalog, made: &[Change], plan: &HostPlan) -> Vec<Note> {
     let departed = catalog.resources.iter().filter(|r| r.departed);
     let asked: HashSet<Thing> = departed.map(|r| Thing::of(r.id.kind.as_str(), &r.key)).collect();
     let released: HashSet<&str> =
@@ -128,19 +128,25 @@ pub fn settle_saved(mut found: Vec<Found<'_>>, catalog: &Catalog, plan: &HostPla
         Fate::Remove => asked.contains(&f.entry.thing()),
         _ => released.contains(f.orphan.id.as_str()),
     });
-    settle(found, catalog, plan).1
+    settle(found, catalog, made, plan).1
 }
 
 /// What became of orphans in a plan that removes them: what is among its changes is no longer listed, and what is left
-/// alone says why. The ledger forgets what goes, and what is released.
-pub fn settle(found: Vec<Found<'_>>, catalog: &Catalog, plan: &HostPlan) -> (Vec<Orphan>, Vec<Note>) {
+/// alone says why. The ledger forgets what goes by the changes of `made`, and what is released.
+pub fn settle(found: Vec<Found<'_>>, catalog: &Catalog, made: &[Change], plan: &HostPlan) -> (Vec<Orphan>, Vec<Note>) {
     let by_thing = |r: &Resource| Thing::of(r.id.kind.as_str(), &r.key);
-    let changes: HashMap<Thing, usize> = plan
-        .changes
+    let changes: HashMap<Thing, usize> = made
         .iter()
         .enumerate()
         .filter(|(_, c)| c.departed)
         .filter_map(|(n, c)| Some((by_thing(catalog.resources.get(c.resource)?), n)))
+        .collect();
+    let blocked: HashSet<String> = plan.blocked.iter().map(|b| b.id.to_string()).collect();
+    let undecided: HashSet<Thing> = plan
+        .changes
+        .iter()
+        .filter(|c| c.departed)
+        .filter_map(|c| Some(by_thing(catalog.resources.get(c.resource)?)))
         .collect();
     let left: HashMap<String, &str> = plan.left.iter().map(|u| (u.id.to_string(), u.reason.as_str())).collect();
     let (mut orphans, mut notes) = (vec![], vec![]);
@@ -154,6 +160,8 @@ pub fn settle(found: Vec<Found<'_>>, catalog: &Catalog, plan: &HostPlan) -> (Vec
                     continue;
                 }
                 (None, Some(why)) => orphan.fate = Fate::Keep((*why).to_owned()),
+                // A later stage removes it, or a failure is in the way.
+                (None, None) if undecided.contains(&thing) || blocked.contains(&orphan.id) => continue,
                 (None, None) => {
                     orphan.fate = Fate::Released("it is gone already".into());
                     notes.push(note(When::Ended));
@@ -184,8 +192,11 @@ pub fn forgotten(host: &str, entries: &[Entry]) -> HostPlan {
         commit_confirm: false,
         sensitive: false,
         departed: false,
+        decided_after: None,
+        brought_by: vec![],
         resource: 0,
         verifiable: false,
+        brings: Brings::Nothing,
     };
     HostPlan { changes: entries.iter().map(change).collect(), ..HostPlan::empty(host) }
 }

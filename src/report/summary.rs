@@ -49,7 +49,19 @@ fn came_to(report: &HostReport, style: Style) -> String {
         HostStatus::Drift if goes_back(report) => {
             style.yellow(&format!("{} to be taken back", count(planned, "change")))
         }
-        HostStatus::Drift => format!("{}, {in_line} in line", style.yellow(&count(planned, "change"))),
+        HostStatus::Drift if !report.results.is_empty() => {
+            let done = report.results.iter().filter(|r| r.status == ChangeStatus::Applied).count();
+            format!(
+                "{}, {}",
+                count(done, "change") + " applied",
+                style.yellow("drift that the plan does not hold is left")
+            )
+        }
+        HostStatus::Drift => {
+            let later = report.plan.as_ref().map_or(0, |p| p.later.len());
+            let later = if later > 0 { format!(", {later} decided later") } else { String::new() };
+            format!("{}{later}, {in_line} in line", style.yellow(&count(planned, "change")))
+        }
         HostStatus::Applied => {
             let of = |status: ChangeStatus| report.results.iter().filter(|r| r.status == status).count();
             let (done, stays) = (of(ChangeStatus::Applied), of(ChangeStatus::Stays));

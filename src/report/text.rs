@@ -4,7 +4,8 @@ use super::orphans;
 use super::style::Style;
 use super::summary::summary;
 use crate::engine::outcome::{ChangeStatus, HostReport, HostStatus};
-use crate::model::id::visible;
+use crate::engine::stages::listed as ids;
+use crate::model::id::{ResourceId, visible};
 use crate::plan::{Change, HostPlan};
 use crate::resources::difference::{Action, Shown, TextChange};
 use similar::{ChangeTag, TextDiff};
@@ -30,7 +31,8 @@ const NAMED: usize = 8;
 pub fn plan(reports: &[HostReport], options: &Options) -> String {
     let mut out = String::new();
     if !options.quiet {
-        changes(&mut out, reports, options);
+        changes(&mut out, reports, options, |_| true);
+        later(&mut out, reports, options.style);
         guards(&mut out, reports, options.style);
         orphans::listed(&mut out, reports, options.style);
     }
@@ -43,10 +45,22 @@ pub fn plan(reports: &[HostReport], options: &Options) -> String {
 pub fn changes_of(reports: &[HostReport], options: &Options) -> String {
     let mut out = String::new();
     if !options.quiet {
-        changes(&mut out, reports, options);
+        changes(&mut out, reports, options, |_| true);
         orphans::listed(&mut out, reports, options.style);
     }
     out
+}
+
+/// The changes that no plan could show, for another change has brought them about.
+pub fn brought_changes(reports: &[HostReport], options: &Options) -> String {
+    let mut out = String::new();
+    if !options.quiet {
+        changes(&mut out, reports, options, |c| !c.brought_by.is_empty());
+    }
+    match out.is_empty() {
+        true => out,
+        false => format!("{}\n{out}", options.style.dim("found after a stage, and changed as well:")),
+    }
 }
 
 /// What became of an apply: failures whole, then a line a host, then the totals.
@@ -60,12 +74,12 @@ pub fn outcome(reports: &[HostReport], options: &Options) -> String {
 }
 
 /// Changes grouped by what they come to: one that is the same on many hosts is shown once.
-fn changes(out: &mut String, reports: &[HostReport], options: &Options) {
+fn changes(out: &mut String, reports: &[HostReport], options: &Options, which: impl Fn(&Change) -> bool) {
     let mut order: Vec<String> = vec![];
     let mut hosts: HashMap<String, Vec<&str>> = HashMap::new();
     let mut heads: HashMap<String, (String, String)> = HashMap::new();
     for plan in reports.iter().filter_map(|r| r.plan.as_ref()) {
-        for change in &plan.changes {
+        for change in plan.changes.iter().filter(|c| which(c)) {
             let (head, body) = (head(change, options.style), body(plan, change, options));
             let key = format!("{head}\n{body}");
             let list = hosts.entry(key.clone()).or_insert_with(|| {
@@ -80,6 +94,40 @@ fn changes(out: &mut String, reports: &[HostReport], options: &Options) {
         let (Some((head, body)), Some(hosts)) = (heads.get(key), hosts.get(key)) else { continue };
         let on = if reports.len() > 1 { format!("  {}", options.style.dim(&named(hosts))) } else { String::new() };
         let _ = writeln!(out, "{head}{on}\n{body}");
+    }
+}
+
+/// What is in sync, or cannot be judged, until a change before it is made: by that change.
+fn later(out: &mut String, reports: &[HostReport], style: Style) {
+    let mut groups: Vec<(String, Vec<&str>)> = vec![];
+    for plan in reports.iter().filter_map(|r| r.plan.as_ref()) {
+        let mut by_cause: Vec<(&ResourceId, Vec<String>)> = vec![];
+        for later in &plan.later {
+            let id = later.id.to_string();
+            match by_cause.iter_mut().find(|(after, _)| **after == later.after) {
+                Some((_, ids)) => ids.push(id),
+                None => by_cause.push((&later.after, vec![id])),
+            }
+        }
+        for (after, ids) in by_cause {
+            let more = ids.len().saturating_sub(NAMED);
+            let mut text = ids.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+            if more > 0 {
+                let _ = write!(text, ", … {more} more");
+            }
+            let line = format!("{}  {text}", style.dim(&format!("? decided after {after}:")));
+            match groups.iter_mut().find(|(known, _)| *known == line) {
+                Some((_, hosts)) => hosts.push(&plan.host),
+                None => groups.push((line, vec![&plan.host])),
+            }
+        }
+    }
+    for (line, hosts) in &groups {
+        let on = if reports.len() > 1 { format!("  {}", style.dim(&named(hosts))) } else { String::new() };
+        let _ = writeln!(out, "{line}{on}");
+    }
+    if !groups.is_empty() {
+        out.push('\n');
     }
 }
 
@@ -124,6 +172,12 @@ fn body(plan: &HostPlan, change: &Change, options: &Options) -> String {
         change.refreshed_by.iter().filter_map(|n| plan.changes.get(*n)).map(|c| c.id.to_string()).collect();
     if !causes.is_empty() {
         let _ = writeln!(out, "    refreshed by {}", causes.join(", "));
+    }
+    if let Some(after) = &change.decided_after {
+        let _ = writeln!(out, "    {}", style.dim(&format!("decided after {after}")));
+    }
+    if !change.brought_by.is_empty() {
+        let _ = writeln!(out, "    {}", style.dim(&format!("brought by {}", ids(&change.brought_by))));
     }
     if let Some(text) = difference.text.as_ref().filter(|_| options.diff) {
         out.push_str(&text_diff(text, style));
@@ -339,6 +393,15 @@ fn failure(status: &ChangeStatus, style: Style) -> Option<(String, String)> {
             }
             style.red("applied, and still not in line,")
         }
+        ChangeStatus::Undone { by, left } => {
+            for p in left {
+                let _ = writeln!(body, "        {}: {} is wanted, {} was found", p.name, p.to, p.from);
+            }
+            body.push_str("        the two are never both in sync: one of them has to go, or to give way\n");
+            let by = if by.is_empty() { "something else".to_owned() } else { ids(by) };
+            style.red(&format!("undone: {by} undoes it,"))
+        }
+        ChangeStatus::NotReached => style.yellow("not reached"),
         ChangeStatus::Skipped { because } => style.yellow(&format!("skipped, because of {because},")),
         ChangeStatus::Unsettled => {
             body.push_str("        the connection was lost before its result came; plan again to see\n");

@@ -116,14 +116,6 @@ pub(super) fn fresh(kind: FileKind, mode: u32) -> FileStat {
     }
 }
 
-/// The difference of what is to be absent, and is so only as long as a change that it comes after has not been made.
-pub(super) fn may_come(ahead: &Ahead<'_>) -> Option<Difference> {
-    let by = ahead.may_bring_files()?;
-    let mut difference = Difference::new(Action::Remove);
-    difference.note("state", Shown::Unknown(format!("{by} may bring it")), Shown::Absent);
-    Some(difference)
-}
-
 /// A path that is one thing's only name, as far as text can tell.
 pub(super) fn check_path<P>(want: &Want<P>, out: &mut Diagnostics) {
     let path = want.title();
@@ -160,6 +152,10 @@ pub(super) fn above(path: &str) -> Vec<&str> {
 /// Whether `path` is below `top`.
 pub(super) fn is_below(path: &str, top: &str) -> bool {
     path.strip_prefix(top).is_some_and(|rest| rest.starts_with('/'))
+}
+
+pub(super) fn is_at_or_below(path: &str, top: &str) -> bool {
+    path == top || is_below(path, top)
 }
 
 /// One question about each path, however many ask about it.
@@ -233,10 +229,8 @@ fn brought(directory: &str, ahead: &Ahead<'_>) -> bool {
     // One that makes its own parents makes all that is above it.
     let deeper =
         || ahead.of_type("directory").any(|(id, d)| d.action == Action::Create && is_below(&id.title, directory));
-    // A package has directories, a user a home, and a command may do anything.
-    let may = || ["package", "user", "exec"].iter().any(|kind| ahead.of_type(kind).next().is_some());
     let linked = || links(directory) || above(directory).into_iter().any(links);
-    ahead.brings("directory", directory) || linked() || may() || deeper()
+    ahead.brings("directory", directory) || linked() || ahead.may_bring(directory) || deeper()
 }
 
 /// Contents as a plan names them.

@@ -1,6 +1,6 @@
 //! Types erased behind `dyn`, in one place: a batch knows its type, so that nothing is ever downcast.
 
-use super::difference::{Ahead, Difference, Shown};
+use super::difference::{Ahead, Brings, Difference, Shown};
 use super::{Departed, Due, Edges, Impossible, Made, Orphaned, Places, ResourceType, Together, Want, state};
 use crate::facts::Facts;
 use crate::language::de::from_node;
@@ -99,6 +99,10 @@ pub trait Observed: Send + Sync {
     /// Whether a probe can tell, once it is applied, that it is in line.
     fn is_verifiable(&self, i: usize) -> bool;
     fn cuts_off(&self, i: usize, difference: &Difference) -> bool;
+    /// What this change can bring besides itself.
+    fn brings(&self, i: usize, difference: &Difference) -> Brings;
+    /// Whether what comes to stand at this path, or below it, can change what there is to be done.
+    fn sees(&self, i: usize, path: &str) -> bool;
     /// Whether its values are never shown, nor what its steps say.
     fn is_sensitive(&self, i: usize) -> bool;
     fn refresh(&self, i: usize, changed: Option<&Difference>, facts: &Facts, steps: &mut Steps);
@@ -329,6 +333,14 @@ impl<T: ResourceType> Observed for Seen<'_, T> {
 
     fn cuts_off(&self, i: usize, difference: &Difference) -> bool {
         self.asked.wants.get(i).is_some_and(|want| self.asked.ty.cuts_off(want, difference))
+    }
+
+    fn brings(&self, i: usize, difference: &Difference) -> Brings {
+        self.asked.wants.get(i).map(|want| self.asked.ty.brings(want, difference)).unwrap_or_default()
+    }
+
+    fn sees(&self, i: usize, path: &str) -> bool {
+        self.asked.wants.get(i).is_some_and(|want| self.asked.ty.sees(want, path))
     }
 
     fn is_sensitive(&self, i: usize) -> bool {

@@ -3,7 +3,7 @@
 use crate::model::id::{Kind, ResourceId, visible};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -121,33 +121,60 @@ impl Difference {
     }
 }
 
+/// What a change can bring besides what it says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Brings {
+    #[default]
+    Nothing,
+    /// Files at this path and below it that nobody can list beforehand: a home and its skeleton.
+    Below(String),
+    /// Files, users, running services: a package, a command.
+    Anything,
+}
+
+impl Brings {
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::Nothing
+    }
+
+    /// Whether it can bring something at this path.
+    pub fn reaches(&self, path: &str) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Below(top) => path.strip_prefix(top.as_str()).is_some_and(|r| r.is_empty() || r.starts_with('/')),
+            Self::Anything => true,
+        }
+    }
+}
+
+/// A change of a plan, as later ones see it.
+#[derive(Clone, Debug)]
+struct Made {
+    id: ResourceId,
+    difference: Difference,
+    brings: Brings,
+}
+
 /// The changes of a plan so far, found by what they are about.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
-    list: Vec<(ResourceId, Difference)>,
+    list: Vec<Made>,
     by_key: HashMap<Kind, HashMap<String, usize>>,
     by_type: HashMap<Kind, Vec<usize>>,
-    /// For each change: the first of itself and all it comes after of which nobody can tell what files it brings.
-    opaque: Vec<Option<usize>>,
+    /// Those that bring what nobody can tell beforehand.
+    open: Vec<usize>,
 }
 
 impl Changes {
-    /// `key`: the resource's identity on the host. `needs`: numbers of the changes it comes after.
-    pub fn push(&mut self, id: ResourceId, key: String, difference: Difference, needs: &BTreeSet<usize>) {
+    /// `key`: the resource's identity on the host.
+    pub fn push(&mut self, id: ResourceId, key: String, difference: Difference, brings: Brings) {
         let number = self.list.len();
-        let own = match id.kind.as_str() {
-            "package" => difference.action == Action::Create,
-            "exec" => true,
-            _ => false,
-        };
-        self.opaque.push(self.opaque_of(needs).or(own.then_some(number)));
+        if !brings.is_nothing() {
+            self.open.push(number);
+        }
         self.by_key.entry(id.kind.clone()).or_default().entry(key).or_insert(number);
         self.by_type.entry(id.kind.clone()).or_default().push(number);
-        self.list.push((id, difference));
-    }
-
-    fn opaque_of(&self, needs: &BTreeSet<usize>) -> Option<usize> {
-        needs.iter().filter_map(|n| self.opaque.get(*n).copied().flatten()).min()
+        self.list.push(Made { id, difference, brings });
     }
 }
 
@@ -155,20 +182,19 @@ impl Changes {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ahead<'a> {
     changes: Option<&'a Changes>,
-    opaque: Option<usize>,
 }
 
 impl<'a> Ahead<'a> {
-    /// From the changes before it, and the numbers of those that it comes after.
-    pub fn new(changes: &'a Changes, needs: &BTreeSet<usize>) -> Self {
-        Self { changes: Some(changes), opaque: changes.opaque_of(needs) }
+    /// From the changes that come before it.
+    pub fn new(changes: &'a Changes) -> Self {
+        Self { changes: Some(changes) }
     }
 
     /// The change ahead of the resource of this type and key.
     pub fn change(&self, kind: &str, key: &str) -> Option<&'a Difference> {
         let changes = self.changes?;
         let number = changes.by_key.get(kind)?.get(key)?;
-        changes.list.get(*number).map(|(_, d)| d)
+        changes.list.get(*number).map(|made| &made.difference)
     }
 
     /// Whether a resource of this type and key will be there because of a change ahead.
@@ -176,19 +202,36 @@ impl<'a> Ahead<'a> {
         self.change(kind, key).is_some_and(|d| matches!(d.action, Action::Create | Action::Update))
     }
 
-    /// A change that it comes after, and of which nobody can tell beforehand what files it brings: a package that is
-    /// installed, a command that is run.
-    pub fn may_bring_files(&self) -> Option<&'a ResourceId> {
-        self.changes?.list.get(self.opaque?).map(|(id, _)| id)
+    /// Whether a change ahead removes what stands at this path.
+    pub fn is_gone(&self, path: &str) -> bool {
+        let removed = |kind: &&str| self.change(kind, path).is_some_and(|d| d.action == Action::Remove);
+        ["file", "symlink", "directory"].iter().any(removed)
+    }
+
+    /// Whether a change ahead can bring anything, so that what is missing now may be there by then.
+    pub fn may_bring_anything(&self) -> bool {
+        self.open().any(|made| made.brings == Brings::Anything)
+    }
+
+    /// Whether a change ahead can bring something at this path that nobody can tell beforehand.
+    pub fn may_bring(&self, path: &str) -> bool {
+        self.open().any(|made| made.brings.reaches(path))
+    }
+
+    /// The first change ahead that can bring what `matters`.
+    pub fn opened_by(&self, matters: impl Fn(&Brings) -> bool) -> Option<&'a ResourceId> {
+        self.open().find(|made| matters(&made.brings)).map(|made| &made.id)
+    }
+
+    fn open(&self) -> impl Iterator<Item = &'a Made> {
+        let changes = self.changes;
+        let numbers = changes.map(|c| c.open.as_slice()).unwrap_or_default();
+        numbers.iter().filter_map(move |n| changes?.list.get(*n))
     }
 
     /// Changes ahead of any resource of this type.
     pub fn of_type(&self, kind: &str) -> impl Iterator<Item = (&'a ResourceId, &'a Difference)> {
         let numbers = self.changes.and_then(|c| c.by_type.get(kind)).into_iter().flatten();
-        numbers.filter_map(|n| self.changes?.list.get(*n)).map(|(id, d)| (id, d))
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.changes.is_none_or(|c| c.list.is_empty())
+        numbers.filter_map(|n| self.changes?.list.get(*n)).map(|made| (&made.id, &made.difference))
     }
 }

@@ -1,6 +1,6 @@
 //! Commands, for what no type has: run where a guard says so, on a refresh, or always.
 
-use super::difference::{Action, Ahead, Difference, SECRET, Shown};
+use super::difference::{Action, Ahead, Brings, Difference, SECRET, Shown};
 use super::{Due, Edges, Impossible, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
@@ -214,6 +214,15 @@ impl ResourceType for Exec {
                 .push("always runs: nothing tells whether it is needed (creates, unless, onlyif)".into());
         }
         Ok(Some(difference))
+    }
+
+    fn brings(&self, _: &Want<Params>, _: &Difference) -> Brings {
+        Brings::Anything
+    }
+
+    /// A guard may look anywhere.
+    fn sees(&self, want: &Want<Params>, _: &str) -> bool {
+        guarded(&want.params)
     }
 
     fn predict(&self, want: &Want<Params>, _: &Observed) -> Observed {

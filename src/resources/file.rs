@@ -205,7 +205,7 @@ impl ResourceType for File {
         let path = want.title();
         let mut difference;
         match (want.params.state, &seen.at) {
-            (Presence::Absent, FileState::Absent) => return Ok(attributes::may_come(ahead)),
+            (Presence::Absent, FileState::Absent) => return Ok(None),
             (Presence::Absent, FileState::Present(stat)) => {
                 difference = Difference::new(Action::Remove);
                 difference.note("state", Shown::value(kind(stat)), Shown::Absent);
@@ -252,6 +252,10 @@ impl ResourceType for File {
 
     fn cuts_off(&self, want: &Want<Params>, _: &Difference) -> bool {
         super::lifeline::path(want.title())
+    }
+
+    fn sees(&self, want: &Want<Params>, path: &str) -> bool {
+        attributes::is_at_or_below(want.title(), path)
     }
 
     fn predict(&self, want: &Want<Params>, seen: &Observed) -> Observed {

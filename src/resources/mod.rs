@@ -28,7 +28,7 @@ use crate::model::id::ResourceId;
 use crate::model::span::Span;
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript};
 use crate::shell::steps::Steps;
-use difference::{Ahead, Difference};
+use difference::{Ahead, Brings, Difference};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
@@ -257,6 +257,17 @@ pub trait ResourceType: Sync + 'static {
         seen: &Self::Observed,
         ahead: &Ahead<'_>,
     ) -> Result<Option<Difference>, Impossible>;
+
+    /// What this change, or a refresh, can bring besides itself. After a change that brings anything the host is probed
+    /// again before what comes later is judged.
+    fn brings(&self, _want: &Want<Self::Params>, _difference: &Difference) -> Brings {
+        Brings::Nothing
+    }
+
+    /// Whether what comes to stand at this path, or below it, can change what there is to be done.
+    fn sees(&self, _want: &Want<Self::Params>, _path: &str) -> bool {
+        false
+    }
 
     /// What a probe would see once the difference is applied: the difference after that is empty.
     fn predict(&self, want: &Want<Self::Params>, seen: &Self::Observed) -> Self::Observed;

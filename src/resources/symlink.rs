@@ -150,7 +150,7 @@ impl ResourceType for Symlink {
         let wanted = want.params.target.clone().unwrap_or_default();
         let mut difference = Difference::new(Action::Update);
         match (want.params.state, &seen.at) {
-            (Presence::Absent, FileState::Absent) => return Ok(attributes::may_come(ahead)),
+            (Presence::Absent, FileState::Absent) => return Ok(None),
             (Presence::Absent, FileState::Present(stat)) => {
                 difference.action = Action::Remove;
                 let from = match &stat.target {
@@ -181,6 +181,10 @@ impl ResourceType for Symlink {
 
     fn cuts_off(&self, want: &Want<Params>, _: &Difference) -> bool {
         super::lifeline::path(want.title())
+    }
+
+    fn sees(&self, want: &Want<Params>, path: &str) -> bool {
+        attributes::is_at_or_below(want.title(), path)
     }
 
     fn predict(&self, want: &Want<Params>, seen: &Observed) -> Observed {

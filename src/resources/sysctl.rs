@@ -84,7 +84,7 @@ impl ResourceType for Sysctl {
         let mut difference = Difference::new(Action::Update);
         match &seen.running {
             Some(running) => difference.compare("value", running, &wanted),
-            None if ahead.is_empty() => {
+            None if !ahead.may_bring_anything() => {
                 return Err(Impossible(format!("the kernel has no parameter {}", want.id.title)));
             }
             None => difference.note("value", Shown::Absent, Shown::Value(wanted)),

@@ -113,8 +113,8 @@ impl ResourceType for Timezone {
         {
             difference.note("name", Shown::value("another"), Shown::value(want.title()));
         }
-        let brings_data = ahead.brings("package", "tzdata");
-        if seen.data == FileState::Absent && !difference.properties.is_empty() && !brings_data {
+        let may_come = ahead.may_bring(&data(want));
+        if seen.data == FileState::Absent && !difference.properties.is_empty() && !may_come {
             let why = format!("the host has no data of a zone {}; is tzdata installed?", want.title());
             return Err(Impossible(why));
         }

@@ -4,7 +4,6 @@
 mod cases;
 
 use cases::{BLANK, CASES, Case};
-use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -18,7 +17,7 @@ use trueup::model::id::ResourceId;
 use trueup::model::run_name::RunName;
 use trueup::model::span::FileId;
 use trueup::resources::batch::{Batch, Declared};
-use trueup::resources::difference::{Action, Ahead, Changes, Difference, Shown};
+use trueup::resources::difference::{Action, Ahead, Brings, Changes, Difference, Shown};
 use trueup::resources::types::TYPES;
 use trueup::shell::apply::{Act, ApplyChange, ApplyPlan, ApplyStep, script};
 use trueup::shell::frame::{Frame, FrameParser, Nonce};
@@ -218,9 +217,10 @@ fn what_a_change_ahead_makes_is_reckoned_with() {
         ] {
             let mut changes = Changes::default();
             for (id, key, difference) in ahead {
-                changes.push(id, key, difference, &BTreeSet::new());
+                let brings = if id.kind == "package" { Brings::Anything } else { Brings::Nothing };
+                changes.push(id, key, difference, brings);
             }
-            let difference = seen.diff(0, &Ahead::new(&changes, &BTreeSet::new()));
+            let difference = seen.diff(0, &Ahead::new(&changes));
             assert_eq!(difference.is_ok(), possible, "{kind} {changes:?}");
             assert!(difference.is_err() || difference.is_ok_and(|d| d.is_some_and(|d| d.action == Action::Create)));
         }

@@ -1,329 +1,257 @@
-//! Carries out a host's plan.
+//! Applies a host's plan, stage by stage.
 
-use super::confirm::{Confirmed, Confirming};
-use super::{Event, Judged, Run, compute, nonce};
+use super::send::{Ending, Ran, Start, Work};
+use super::{Event, Judged, Run, compute, nonce, planned, unreachable};
 use crate::catalog::Catalog;
-use crate::engine::carry_out;
+use crate::engine::bookkeeping::Bookkeeping;
 use crate::engine::outcome::{HostReport, HostStatus};
-use crate::engine::timings::Stage;
-use crate::model::body::Body;
-use crate::model::run_name::RunName;
+use crate::engine::script;
+use crate::engine::stages::{Mark, Stages};
 use crate::plan::HostPlan;
+use crate::plan::basis::{Held, SavedHost};
 use crate::plan::diff::{self, CatalogProbe};
 use crate::plan::notes::Notes;
 use crate::shell::apply::{self, ApplyPlan};
-use crate::shell::frame::{Frame, FrameSink, Limits, Script};
 use crate::shell::probe::ProbeScript;
-use crate::shell::state::StateDir;
-use crate::transport::{Connection, TransportError, body};
-use std::collections::BTreeSet;
+use crate::transport::Connection;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
-/// Slots of the questions about a run that went on alone.
-const END: u32 = u32::MAX - 2;
+/// A host that is changed, between two stages.
+struct Applying {
+    connection: Option<Box<dyn Connection>>,
+    catalog: Arc<Catalog>,
+    /// Asks about the whole catalog.
+    probe: Arc<CatalogProbe>,
+    stages: Stages,
+    /// The plan of the host as it is now.
+    now: HostPlan,
+    held: Held,
+    books: Option<Bookkeeping>,
+    saved: Option<Arc<SavedHost>>,
+    /// What a saved plan does not hold and so leaves as it is.
+    drift: Vec<String>,
+    /// Whether the host stays locked for a further stage.
+    waits: bool,
+    warnings: Vec<String>,
+    report: HostReport,
+}
+
+/// What comes after a stage.
+enum Then {
+    Next,
+    /// The host had to be waited for, and nothing was done.
+    Afresh,
+    /// No further stage; what there is to say of the host, unless its changes say it.
+    Over(Option<HostStatus>),
+}
 
 impl Run {
-    /// Applies a host's plan, and looks again at what was changed, in one script.
+    /// Applies a host's plan until all of its catalog is in sync, or nothing more can be done.
     pub(super) async fn apply(
         self: Arc<Self>,
         n: usize,
-        judged: Judged,
+        mut judged: Judged,
         events: &mpsc::UnboundedSender<Event>,
     ) -> HostReport {
-        let Judged { connection, catalog, plan, notes, held, report, .. } = judged;
-        let remote = self.jobs.get(n).is_some_and(|j| j.remote);
-        let left = held.keys().copied().collect();
-        let script = carry_out::script_of(&catalog, &plan, notes.as_ref(), &self.apply, remote);
-        let script = ApplyPlan { left, ..script };
-        let probe = diff::probe_of(&catalog, plan.changes.iter().filter(|c| c.verifiable).map(|c| c.resource));
-        let has_gzip = catalog.facts.tools.gzip;
-        let work = Work { connection, plan: Arc::new(plan), script, verify: Some(Verify { catalog, probe }), has_gzip };
-        let mut report = self.carry_out(n, work, report, events).await;
-        carry_out::left_alone(&held, &mut report.results);
-        report
+        let mut patient = true;
+        loop {
+            let again = match self.clone().apply_stages(n, judged, patient, events).await {
+                Ok(report) => return report,
+                Err(again) => again,
+            };
+            judged = match self.judge_afresh(n, *again).await {
+                Ok(judged) => judged,
+                Err(report) => return report,
+            };
+            // Whoever has waited has the lock.
+            patient = false;
+            if judged.plan.changes.is_empty() {
+                let mut report = planned(&judged);
+                let Judged { mut connection, catalog, plan, books, .. } = judged;
+                let notes = books.map(|b| b.notes(&catalog, &[], &plan));
+                self.note(connection.as_mut(), notes.as_ref(), &mut report).await;
+                self.check_health(n, Some(connection), &plan.health, &mut report, events).await;
+                return report;
+            }
+        }
     }
 
-    /// Runs a script, and tells what came of each change.
-    ///
-    /// Where the connection is lost the host goes on by itself, and its results are fetched over a new one.
-    pub(super) async fn carry_out(
+    /// `patient`: whether a host that has to be waited for comes back, to be judged afresh.
+    async fn apply_stages(
         self: Arc<Self>,
         n: usize,
-        mut work: Work,
-        mut report: HostReport,
+        judged: Judged,
+        patient: bool,
+        events: &mpsc::UnboundedSender<Event>,
+    ) -> Result<HostReport, Box<Judged>> {
+        let Judged { connection, catalog, plan, owed, books, held, report, .. } = judged;
+        let mut a = Applying {
+            connection: Some(connection),
+            probe: Arc::new(diff::probe_all(&catalog)),
+            catalog,
+            stages: Stages::new(&plan, &owed),
+            now: plan,
+            held,
+            books,
+            saved: self.jobs.get(n).and_then(|j| j.saved.clone()),
+            drift: vec![],
+            waits: false,
+            warnings: vec![],
+            report,
+        };
+        let (status, reached) = loop {
+            let Some(mark) = a.stages.begin(&a.now, &a.held) else { break (None, true) };
+            let then;
+            (a, then) = self.clone().stage(n, a, mark, patient, events).await;
+            match then {
+                Then::Next => {}
+                Then::Over(status) => break (status, false),
+                Then::Afresh => {
+                    let Applying { connection, catalog, now, held, books, report, .. } = a;
+                    let Some(connection) = connection else { return Ok(report) };
+                    let (owed, untold, unconfirmed) = (vec![], 0, None);
+                    let judged =
+                        Judged { connection, catalog, plan: now, owed, books, untold, held, unconfirmed, report };
+                    return Err(Box::new(judged));
+                }
+            }
+            // What is rolled back anyway is not made first.
+            if self.apply.rollback_on_failure && a.stages.past().failed().is_some() {
+                break (None, false);
+            }
+        };
+        Ok(self.end(n, a, status, reached, events).await)
+    }
+
+    /// One stage: its script goes out, and the host is judged by what it answers.
+    async fn stage(
+        self: Arc<Self>,
+        n: usize,
+        mut a: Applying,
+        mark: Mark,
+        patient: bool,
+        events: &mpsc::UnboundedSender<Event>,
+    ) -> (Applying, Then) {
+        let remote = self.jobs.get(n).is_some_and(|j| j.remote);
+        let notes = a.books.as_ref().map(|b| b.notes(&a.catalog, &a.stages.plan().changes, &a.now));
+        let script = ApplyPlan {
+            more: a.now.has_later_stages(),
+            judges_afresh: patient && mark.stage == 1,
+            ..script::script_of(&a.catalog, &a.stages, notes.as_ref(), &self.apply, remote)
+        };
+        let connection = match a.connection.take() {
+            Some(connection) => connection,
+            None => match self.connect.connect(n).await {
+                Ok(connection) => connection,
+                Err(error) => return (a, Then::Over(Some(unreachable(&error)))),
+            },
+        };
+        let has_gzip = a.catalog.facts.tools.gzip;
+        let work = Work { connection, plan: a.stages.plan().clone(), script, probe: a.probe.script.clone(), has_gzip };
+        let mut ran = self.run_script(n, work, &mut a.report, events).await;
+        a.connection = ran.connection.take();
+        a.warnings.extend(ran.unwritten.take());
+        match ran.start {
+            Start::Waited => return (a, Then::Afresh),
+            Start::Refused(status) => return (a, Then::Over(Some(status))),
+            Start::Begun => a.waits = ran.script.more,
+        }
+        let then = match ran.status() {
+            None if ran.is_complete() => Then::Next,
+            status => Then::Over(status),
+        };
+        a = compute(move || a.judge(mark, ran)).await;
+        (a, then)
+    }
+
+    /// Ends the run on a host, and says what became of it.
+    async fn end(
+        &self,
+        n: usize,
+        mut a: Applying,
+        status: Option<HostStatus>,
+        reached: bool,
         events: &mpsc::UnboundedSender<Event>,
     ) -> HostReport {
-        let begun = Instant::now();
-        let first_verify = carry_out::first_verify_slot(&work.script);
-        let confirming = work.script.guard.clone().map(|guard| Confirming::begin(self.clone(), n, guard, &work.script));
-        let tell = confirming.as_ref().map(|c| (c.last_slot, c.tell.clone()));
-        let (plan, script) = (work.plan.clone(), &work.script);
-        let mut frames = Progress { host: n, plan: &plan, script, events, frames: vec![], tell };
-        let lost = {
-            let connection = work.connection.as_mut();
-            let sent = self.send(connection, script, work.verify.as_ref(), work.has_gzip, &mut report, &mut frames);
-            let cut_off = async {
-                match &confirming {
-                    Some(confirming) => confirming.cut_off().await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                sent = sent => sent.err(),
-                lost = cut_off => Some(lost),
-            }
-        };
-        let (mut steps, mut seen): (Vec<Frame>, Vec<Frame>) =
-            frames.frames.into_iter().partition(|f| f.slot < first_verify);
-        if let Some(status) = carry_out::refused(&steps) {
+        let nothing_done = a.stages.results().is_empty();
+        if let Some(connection) = a.connection.as_mut().filter(|_| a.waits) {
+            let notes = a.books.as_ref().map(|b| b.notes(&a.catalog, &a.stages.plan().changes, &a.now));
+            let script = script::closing(&a.catalog, &a.stages, notes.as_ref(), &self.apply);
+            let said = self.say(connection.as_mut(), &script, &mut a.report).await;
+            a.warnings.extend(said);
+        }
+        let mut report = a.report;
+        if let Some(status) = status.clone().filter(|_| nothing_done) {
             report.status = status;
-            report.plan = Some(plan.as_ref().clone());
+            report.plan = Some(a.now);
             return report;
         }
-        let unwritten = carry_out::ledger_failed(&seen);
-        let confirmed = match confirming {
-            Some(confirming) => confirming.end().await,
-            None => Confirmed::NotNeeded,
-        };
-        let mut ending = Ending::Complete;
-        let was_not_lost = lost.is_none();
-        if lost.is_some() || confirmed.is_refused() {
-            let guard = work.script.guard.as_ref().filter(|_| confirmed.is_refused());
-            let taken_back = guard.map(apply::Guard::at_most);
-            let verify = work.verify.as_ref();
-            ending = match self.collect(n, &work.script.run, verify, taken_back, &mut report).await {
-                Some(Collected { steps: more, seen: again, died }) => {
-                    let known: BTreeSet<u32> = steps.iter().map(|f| f.slot).collect();
-                    steps.extend(more.into_iter().filter(|f| !known.contains(&f.slot)));
-                    seen =
-                        again.into_iter().map(|f| Frame { slot: f.slot.saturating_add(first_verify), ..f }).collect();
-                    if died { Ending::Died } else { Ending::Complete }
-                }
-                None => Ending::Lost(lost.unwrap_or(TransportError::Idle { after: self.apply.confirm_within })),
-            };
-        }
-        report.timings.add(Stage::Apply, begun.elapsed());
-        let (is_lost, died) = (matches!(ending, Ending::Lost(_)), matches!(ending, Ending::Died));
-        let refused = confirmed.is_refused();
-        let keeps_connection = was_not_lost && !refused;
-        let Work { connection, plan, script, verify, .. } = work;
-        let shared = plan.clone();
-        report.results = compute(move || {
-            let mut results = carry_out::results(&shared, &script, &steps, died);
-            if refused {
-                carry_out::taken_back(&shared, &mut results);
-            }
-            if let Some(Verify { catalog, probe }) = verify.filter(|_| !is_lost) {
-                let seen = diff::observe(&catalog, &probe, seen, first_verify);
-                carry_out::verify(&catalog, &shared, &seen, &mut results);
-            }
-            results
-        })
-        .await;
-        report.status = match (ending, confirmed) {
-            (Ending::Lost(error), Confirmed::Refused(why)) => HostStatus::Unreachable {
-                reason: format!("{why}, and it has not come back since: {error}"),
-                help: Some(
-                    "the host takes back by itself what may have cut you off; its console shows /var/lib/trueup/runs"
-                        .into(),
-                ),
-            },
-            (Ending::Lost(error), _) => went_on(&error),
-            (_, Confirmed::Refused(why)) => HostStatus::CutOff { reason: why },
-            _ if report.results.iter().any(|r| r.status.is_failure()) || !plan.unjudged.is_empty() => {
-                HostStatus::Failed
-            }
+        let (mut plan, results) = a.stages.finish(&a.now, reached);
+        report.status = match status {
+            Some(status) => status,
+            _ if results.iter().any(|r| r.status.is_failure()) || !plan.unjudged.is_empty() => HostStatus::Failed,
+            _ if !a.drift.is_empty() => HostStatus::Drift,
             _ => HostStatus::Applied,
         };
-        let connection = keeps_connection.then_some(connection);
-        self.check_health(n, connection, &plan.health, &mut report, events).await;
-        let mut plan = Arc::unwrap_or_clone(plan);
-        plan.warnings.extend(unwritten);
+        report.results = results;
+        self.check_health(n, a.connection, &plan.health, &mut report, events).await;
+        plan.warnings.append(&mut a.drift);
+        plan.warnings.append(&mut a.warnings);
         report.plan = Some(plan);
         report
     }
 
     /// Tells a host's ledger what was found in line there. Where another run holds the host, or it is lost, the next
     /// apply does it.
-    pub(super) async fn note(&self, connection: &mut dyn Connection, notes: &Notes, report: &mut HostReport) {
-        let Ok(nonce) = nonce() else { return };
-        let script = carry_out::note_of(notes, &self.apply);
-        let text = apply::script(&script, &ProbeScript::default(), carry_out::first_verify_slot(&script), &nonce);
-        let frames = self.ask(connection, (nonce, text), report).await.unwrap_or_default();
-        if let (Some(why), Some(plan)) = (carry_out::ledger_failed(&frames), &mut report.plan) {
+    pub(super) async fn note(&self, connection: &mut dyn Connection, notes: Option<&Notes>, report: &mut HostReport) {
+        let script = script::note_of(&report.host, notes, &self.apply);
+        if let (Some(why), Some(plan)) = (self.say(connection, &script, report).await, &mut report.plan) {
             plan.warnings.push(why);
         }
     }
 
-    async fn send(
+    /// Runs a script of which nobody waits for a result; what comes back is why the ledger was not written.
+    async fn say(
         &self,
         connection: &mut dyn Connection,
         script: &ApplyPlan,
-        verify: Option<&Verify>,
-        has_gzip: bool,
         report: &mut HostReport,
-        frames: &mut Progress<'_>,
-    ) -> Result<(), TransportError> {
-        for body in script.ahead() {
-            report.round_trips += 1;
-            report.bytes_sent += body.size;
-            self.send_ahead(connection, &script.run, body, has_gzip).await?;
-        }
-        let nonce = nonce()?;
-        let nothing = ProbeScript::default();
-        let verify = verify.map_or(&nothing, |v| &v.probe.script);
-        let text = apply::script(script, verify, carry_out::first_verify_slot(script), &nonce);
-        let limits = Limits {
-            // A step may be silent for as long as it may take.
-            idle: carry_out::longest_step(script) + script.lock_wait + self.limits.idle,
-            total_time: Duration::from_secs(24 * 3600),
-            ..self.limits
-        };
-        report.round_trips += 1;
-        report.bytes_sent += text.len() as u64;
-        connection.run(&Script { nonce, text, limits }, frames).await
-    }
-
-    /// Comes back to a host whose connection was lost, waits until the run is at its end, and fetches its results.
-    ///
-    /// `taken_back`: how long the host may take to take the run back, which is waited for. `None`: it does not come
-    /// back, or does not know of the run.
-    async fn collect(
-        &self,
-        n: usize,
-        run: &RunName,
-        verify: Option<&Verify>,
-        taken_back: Option<Duration>,
-        report: &mut HostReport,
-    ) -> Option<Collected> {
-        if let (Some(within), Some(revert)) = (taken_back, carry_out::revert_name(run)) {
-            let deadline = Instant::now() + within;
-            while self.collect_once(n, &revert, report).await.is_none_or(|(_, died)| died) {
-                if Instant::now() >= deadline {
-                    return None;
-                }
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-        }
-        let (steps, died) = self.collect_once(n, run, report).await?;
-        if died && steps.is_empty() {
-            return None;
-        }
-        let mut seen = vec![];
-        if let Some(verify) = verify.filter(|v| !v.probe.script.is_empty()) {
-            let mut connection = self.connect.connect(n).await.ok()?;
-            let nonce = nonce().ok()?;
-            let text = verify.probe.script.clone().into_text(&nonce);
-            seen = self.ask(connection.as_mut(), (nonce, text), report).await.ok()?;
-        }
-        Some(Collected { steps, seen, died })
-    }
-
-    /// The frames of a run's steps, once it is at its end, and whether it has died.
-    async fn collect_once(&self, n: usize, run: &RunName, report: &mut HostReport) -> Option<(Vec<Frame>, bool)> {
-        let mut connection = self.connect.connect(n).await.ok()?;
-        let patience = Duration::from_secs(20);
-        loop {
-            let nonce = nonce().ok()?;
-            let text = apply::collect::collect(run, patience, &StateDir::Usual, END, &nonce);
-            let mut steps = self.ask(connection.as_mut(), (nonce, text), report).await.ok()?;
-            let end = steps.pop().filter(|f| f.slot == END)?;
-            if end.status != apply::collect::GOES_ON {
-                return Some((steps, end.status == apply::collect::DIED));
-            }
-        }
-    }
-
-    /// Streams contents that are too large for a script, compressed where the host can take that and it pays.
-    async fn send_ahead(
-        &self,
-        connection: &mut dyn Connection,
-        run: &RunName,
-        body: &Body,
-        has_gzip: bool,
-    ) -> Result<(), TransportError> {
-        let limits = Limits { total_time: Duration::from_secs(24 * 3600), ..self.limits };
-        let mut frames: Vec<Frame> = vec![];
-        let (encoding, mut stream) = body::open(body, has_gzip).await?;
-        let nonce = nonce()?;
-        let text = apply::receive(run, body, encoding, &StateDir::Usual, 0, &nonce);
-        connection.feed(&Script { nonce, text, limits }, &mut stream, &mut frames).await?;
-        match frames.into_iter().next() {
-            Some(frame) if frame.status == 0 => Ok(()),
-            Some(frame) => {
-                let said = String::from_utf8_lossy(&frame.body).trim().to_owned();
-                Err(TransportError::Local(format!("the host could not take a file of {} bytes: {said}", body.size)))
-            }
-            None => Err(TransportError::Lost { reason: "no answer to a file that was sent".into() }),
-        }
+    ) -> Option<String> {
+        let nonce = nonce().ok()?;
+        let text = apply::script(script, &ProbeScript::default(), script::first_verify_slot(script), &nonce);
+        let frames = self.ask(connection, (nonce, text), report).await.unwrap_or_default();
+        script::ledger_failed(&frames)
     }
 }
 
-/// What is to be carried out on a host.
-pub(super) struct Work {
-    pub connection: Box<dyn Connection>,
-    /// The changes, for people.
-    pub plan: Arc<HostPlan>,
-    pub script: ApplyPlan,
-    pub verify: Option<Verify>,
-    /// Whether the host can take compressed contents.
-    pub has_gzip: bool,
-}
-
-/// How it is looked again at what was changed.
-pub(super) struct Verify {
-    pub catalog: Arc<Catalog>,
-    pub probe: CatalogProbe,
-}
-
-pub(super) fn went_on(error: &TransportError) -> HostStatus {
-    HostStatus::Unreachable {
-        reason: error.to_string(),
-        help: Some("what the host has begun goes on without you; plan again once it can be reached".into()),
-    }
-}
-
-/// How a run came to its end, as far as it is known here.
-enum Ending {
-    Complete,
-    /// The run was killed on the host.
-    Died,
-    /// The host has not come back.
-    Lost(TransportError),
-}
-
-/// What a host that was lost has told of its run.
-struct Collected {
-    steps: Vec<Frame>,
-    /// Answers to the second look, from slot 0.
-    seen: Vec<Frame>,
-    died: bool,
-}
-
-/// Tells what a host is at while its answers come.
-struct Progress<'a> {
-    host: usize,
-    plan: &'a HostPlan,
-    script: &'a ApplyPlan,
-    events: &'a mpsc::UnboundedSender<Event>,
-    frames: Vec<Frame>,
-    /// Whom to tell once the frame of this slot is there.
-    tell: Option<(u32, Arc<Notify>)>,
-}
-
-impl FrameSink for Progress<'_> {
-    fn begin(&mut self, slot: u32) {
-        if let Some(what) = carry_out::describe(self.plan, self.script, slot) {
-            let _ = self.events.send(Event::Step { host: self.host, what });
+impl Applying {
+    /// Notes what became of the stage, and makes the plan anew of what is there now.
+    fn judge(mut self, mark: Mark, ran: Ran) -> Self {
+        let died = matches!(ran.ending, Ending::Died);
+        let plan = self.stages.plan().clone();
+        let mut results = script::results(&plan, mark.change, self.stages.results(), &ran.script, &ran.steps, died);
+        drop(plan);
+        if ran.confirmed.is_refused() {
+            script::taken_back(self.stages.plan(), mark.change, &mut results);
         }
-    }
-
-    fn frame(&mut self, frame: Frame) {
-        if let Some((_, notify)) = self.tell.as_ref().filter(|(slot, _)| *slot == frame.slot) {
-            notify.notify_one();
+        self.stages.settle(results);
+        self.held = Held::new();
+        if matches!(ran.ending, Ending::Lost(_)) {
+            return self;
         }
-        self.frames.push(frame);
+        let complete = ran.is_complete();
+        let guards = self.probe.script.guards().to_vec();
+        let seen = diff::observe(&self.catalog, &self.probe, ran.seen, 0);
+        self.stages.verify(&self.catalog, &seen);
+        let next = diff::plan(&self.catalog, &seen, guards, self.stages.past());
+        drop(seen);
+        if complete {
+            (self.now, self.drift) = match &self.saved {
+                Some(saved) => saved.rest(next),
+                None => (next, vec![]),
+            };
+        }
+        self
     }
 }

@@ -3,6 +3,7 @@
 use super::{Event, Judged, Run, compute, nonce, unreachable};
 use crate::catalog::Catalog;
 use crate::catalog::departed::Removal;
+use crate::engine::bookkeeping::Bookkeeping;
 use crate::engine::outcome::{HostReport, HostStatus};
 use crate::engine::timings::Stage;
 use crate::facts::{self, Facts};
@@ -16,8 +17,8 @@ use crate::model::run_name::RunName;
 use crate::model::utc::Utc;
 use crate::plan::basis::{Basis, Held};
 use crate::plan::diff::CatalogProbe;
-use crate::plan::notes::{self, Notes};
-use crate::plan::{HostPlan, diff, orphans};
+use crate::plan::past::Past;
+use crate::plan::{HostPlan, diff};
 use crate::shell;
 use crate::shell::facts::FIRST_SLOT;
 use crate::shell::frame::{Frame, Nonce, Script};
@@ -31,7 +32,10 @@ use tokio::sync::mpsc;
 struct Found {
     catalog: Arc<Catalog>,
     plan: HostPlan,
-    notes: Option<Notes>,
+    owed: Vec<String>,
+    books: Option<Bookkeeping>,
+    /// How many things the ledger is to be told though nothing is changed.
+    untold: usize,
     /// A run that the host takes back by itself unless it is confirmed.
     unconfirmed: Option<RunName>,
     /// What has left the manifest and is to be removed, where that was asked for and was not looked at.
@@ -77,8 +81,8 @@ impl Run {
         let mut report = self.report(n, HostStatus::InLine);
         match self.judge_into(n, events, &mut report).await {
             Ok((connection, found)) => {
-                let Found { catalog, plan, notes, unconfirmed, held, .. } = found;
-                Ok(Judged { connection, catalog, plan, notes, held, unconfirmed, report })
+                let Found { catalog, plan, owed, books, untold, unconfirmed, held, .. } = found;
+                Ok(Judged { connection, catalog, plan, owed, books, untold, held, unconfirmed, report })
             }
             Err(status) => Err(HostReport { status, ..report }),
         }
@@ -160,33 +164,23 @@ impl Run {
         answers: Vec<Frame>,
         report: &mut HostReport,
     ) -> Found {
-        let (owner, name, prune) = (self.owner(n), self.apply.run.clone(), self.prune);
+        let (owner, run, prune) = (self.owner(n), self.apply.run.clone(), self.prune);
         let (saved, keeps) = (self.jobs.get(n).and_then(|j| j.saved.clone()), self.keeps_basis);
         let (found, judging) = timed(move || {
             let guards = probe.script.guards().to_vec();
             let mut seen = diff::observe(&catalog, &probe, answers, 0);
-            let now = diff::plan(&catalog, &seen, guards);
+            let now = diff::plan(&catalog, &seen, guards, &Past::default());
             let (mut plan, held) = match &saved {
                 Some(saved) => saved.hold(&catalog, &seen, &now),
                 None => (now, Held::new()),
             };
-            let (mut notes, mut removals) = (None, vec![]);
-            match &seen.ledger {
+            let (mut books, mut untold, mut removals) = (None, 0, vec![]);
+            match seen.ledger.take() {
                 Some(Ok(ledger)) => {
-                    let mut told = notes::of(&catalog, &plan, ledger, owner, &name);
-                    let mut found = orphans::of(&catalog, ledger, &told.owner);
-                    if saved.is_some() {
-                        // What goes was decided when it was made.
-                        told.extend(orphans::settle_saved(found, &catalog, &plan));
-                    } else if let Some(prune) = prune {
-                        removals = orphans::removals(&catalog, &mut found, prune.force);
-                        let (orphans, due) = orphans::settle(found, &catalog, &plan);
-                        plan.orphans = orphans;
-                        told.extend(due);
-                    } else {
-                        plan.orphans = found.into_iter().map(|f| f.orphan).collect();
-                    }
-                    notes = Some(told);
+                    let kept = Bookkeeping { ledger, owner, run, prune, is_saved: saved.is_some() };
+                    removals = kept.list_orphans(&catalog, &mut plan);
+                    untold = kept.notes(&catalog, &plan.changes, &plan).due;
+                    books = Some(kept);
                 }
                 Some(Err(why)) => plan.warnings.push(format!("{why}; what has left the manifest is not known")),
                 None => {}
@@ -194,12 +188,31 @@ impl Run {
             let basis = keeps.then(|| Arc::new(Basis::of(&catalog, &seen, &plan)));
             plan.warnings.extend(seen.unfinished.as_ref().and_then(|run| told(run, &plan)));
             let unconfirmed = seen.unfinished.take().filter(|run| run.unconfirmed).map(|run| run.run);
+            let owed = std::mem::take(&mut seen.owed);
             drop(seen);
-            Found { catalog, plan, notes, unconfirmed, removals, held, basis }
+            Found { catalog, plan, owed, books, untold, unconfirmed, removals, held, basis }
         })
         .await;
         report.timings.add(Stage::Diff, judging);
         found
+    }
+
+    /// Judges a host afresh that had to be waited for: another run may have changed anything there.
+    pub(super) async fn judge_afresh(self: &Arc<Self>, n: usize, judged: Judged) -> Result<Judged, HostReport> {
+        let Judged { mut connection, catalog, mut report, .. } = judged;
+        let probe = diff::probe(&catalog);
+        let asked = async {
+            let nonce = nonce()?;
+            let text = probe.script.clone().into_text(&nonce);
+            self.ask(connection.as_mut(), (nonce, text), &mut report).await
+        };
+        let answers = match asked.await {
+            Ok(answers) => answers,
+            Err(error) => return Err(HostReport { status: unreachable(&error), ..report }),
+        };
+        let found = self.plan_from(n, catalog, probe, answers, &mut report).await;
+        let Found { catalog, plan, owed, books, untold, unconfirmed, held, .. } = found;
+        Ok(Judged { connection, catalog, plan, owed, books, untold, held, unconfirmed, report })
     }
 
     /// Looks once more, at what has left the manifest too: that is known from the first look alone.

@@ -1,8 +1,8 @@
 //! What hosts say that trueup has made there, and taking entries out of that.
 
 use super::{Run, RunError, nonce, unreachable};
-use crate::engine::carry_out;
 use crate::engine::outcome::{ChangeResult, ChangeStatus, HostReport, HostStatus};
+use crate::engine::script;
 use crate::ledger::{Entry, Ledger, Owner};
 use crate::plan::orphans;
 use crate::shell::apply;
@@ -82,18 +82,18 @@ impl Run {
             return report;
         }
         let plan = orphans::forgotten(&report.host, entries);
-        let script = carry_out::forget(&plan, &self.owner_as(n, whose), entries, &self.apply);
+        let forgets = script::forget(&plan, &self.owner_as(n, whose), entries, &self.apply);
         let asked = async {
             let mut connection = self.connect.connect(n).await?;
             let nonce = nonce()?;
-            let verify = carry_out::first_verify_slot(&script);
-            let text = apply::script(&script, &ProbeScript::default(), verify, &nonce);
+            let verify = script::first_verify_slot(&forgets);
+            let text = apply::script(&forgets, &ProbeScript::default(), verify, &nonce);
             self.ask(connection.as_mut(), (nonce, text), &mut report).await
         };
         let asked = asked.await;
         report.status = match asked {
             Err(error) => unreachable(&error),
-            Ok(frames) => match (carry_out::refused(&frames), carry_out::ledger_failed(&frames)) {
+            Ok(frames) => match (script::refused(&frames), script::ledger_failed(&frames)) {
                 (Some(status), _) => status,
                 (None, Some(reason)) => HostStatus::Unreachable { reason, help: None },
                 (None, None) => HostStatus::Applied,

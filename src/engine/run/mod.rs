@@ -10,8 +10,11 @@ mod judge;
 pub mod kept;
 pub mod ledgers;
 pub mod rollback;
+mod send;
 mod tasks;
 
+use super::bookkeeping::Bookkeeping;
+use super::options::{ApplyOptions, Prune};
 use super::outcome::{HostReport, HostStatus};
 use super::schedule::{Order, Stopped};
 use crate::catalog::Catalog;
@@ -22,8 +25,6 @@ use crate::manifest::project::Project;
 use crate::model::run_name::RunName;
 use crate::plan::HostPlan;
 use crate::plan::basis::{Held, SavedHost};
-use crate::plan::notes::Notes;
-use crate::shell::apply::Keep;
 use crate::shell::frame::{Limits, Nonce};
 use crate::store::facts::RememberedFacts;
 use crate::transport::{BoxFuture, Connection, TransportError};
@@ -78,39 +79,6 @@ pub struct Run {
     pub remembered: Option<RememberedFacts>,
     /// Whether reports bring along what their plans were made from, to be saved.
     pub keeps_basis: bool,
-}
-
-/// How what has left the manifest is removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Prune {
-    /// Also what somebody else has changed since.
-    pub force: bool,
-}
-
-/// How changes are applied.
-#[derive(Clone, Debug)]
-pub struct ApplyOptions {
-    /// Names this run on the hosts.
-    pub run: RunName,
-    /// Who runs it, for the lock on a host and its journal.
-    pub owner: String,
-    /// Seconds since 1970.
-    pub started: u64,
-    /// What is applied, for the journal: the manifest's path.
-    pub source: String,
-    /// By what name hosts know the project, for their ledgers; empty where there is none.
-    pub project: String,
-    pub reason: Option<String>,
-    /// How long to wait for a host that another run holds.
-    pub lock_wait: Duration,
-    /// How long a host waits for a new connection to confirm a change that may cut the operator off.
-    pub confirm_within: Duration,
-    /// One step may take this long, where its type does not say otherwise.
-    pub step_deadline: Duration,
-    /// How much hosts keep, so that runs can be taken back.
-    pub keep: Keep,
-    /// Whether what was done to a host is taken back where the run fails on it.
-    pub rollback_on_failure: bool,
 }
 
 /// What a run is for.
@@ -198,8 +166,12 @@ struct Judged {
     connection: Box<dyn Connection>,
     catalog: Arc<Catalog>,
     plan: HostPlan,
+    /// Refreshes that the host is owed.
+    owed: Vec<String>,
     /// For its ledger; none where that cannot be read.
-    notes: Option<Notes>,
+    books: Option<Bookkeeping>,
+    /// How many things its ledger is to be told though nothing is changed.
+    untold: usize,
     /// Changes of it that are left alone.
     held: Held,
     /// A run that the host takes back by itself unless it is confirmed.
@@ -217,7 +189,7 @@ impl Judged {
     }
 
     fn has_notes(&self) -> bool {
-        self.notes.as_ref().is_some_and(|n| n.due > 0)
+        self.untold > 0
     }
 }
 
@@ -380,9 +352,10 @@ impl Run {
             }
             let mut report = planned.clone();
             let has_notes = judged.has_notes();
-            let Judged { mut connection, plan, notes, .. } = judged;
-            if let Some(notes) = notes.filter(|_| has_notes) {
-                self.note(connection.as_mut(), &notes, &mut report).await;
+            let Judged { mut connection, catalog, plan, books, .. } = judged;
+            if let Some(books) = books.filter(|_| has_notes) {
+                let notes = books.notes(&catalog, &[], &plan);
+                self.note(connection.as_mut(), Some(&notes), &mut report).await;
             }
             if plan.unjudged.is_empty() {
                 self.check_health(n, Some(connection), &plan.health, &mut report, events).await;
@@ -390,7 +363,7 @@ impl Run {
             report
         };
         let done = self.in_time(work).await;
-        let mut report = done.unwrap_or_else(|late| HostReport { status: apply::went_on(&late), ..planned });
+        let mut report = done.unwrap_or_else(|late| HostReport { status: send::went_on(&late), ..planned });
         if self.apply.rollback_on_failure && report.status.is_failure() && !report.results.is_empty() {
             report.rolled_back = Some(self.take_back(n, events).await);
         }

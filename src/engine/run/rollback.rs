@@ -1,16 +1,20 @@
 //! Takes a run back on all hosts that were in it.
 
-use super::apply::Work;
 use super::interrupt::Interrupts;
+use super::send::{Ending, Start, Work};
 use super::{Event, Operator, Run, RunError, nonce, not_started, unreachable};
 use crate::engine::outcome::{self, HostReport, HostStatus};
 use crate::engine::schedule::Order;
+use crate::engine::script;
 use crate::engine::take_back::{self, NoSuchRun};
 use crate::journal::undo::Undoing;
 use crate::journal::{self, HostRun};
 use crate::model::run_name::RunName;
+use crate::plan::HostPlan;
+use crate::shell::apply::ApplyPlan;
 use crate::shell::frame::Frame;
 use crate::shell::history::{self, Which};
+use crate::shell::probe::ProbeScript;
 use crate::shell::state::StateDir;
 use crate::transport::Connection;
 use std::collections::BTreeSet;
@@ -136,14 +140,7 @@ impl Run {
                 let (n, part) = taken?;
                 let _ = events.send(Event::Started { host: n });
                 let plan = part.report.plan.clone()?;
-                let work = Work {
-                    connection: part.connection,
-                    plan: Arc::new(plan),
-                    script: part.undoing.plan,
-                    verify: None,
-                    has_gzip: false,
-                };
-                let report = run.carry_out(n, work, part.report, &events).await;
+                let report = run.roll_back(n, part.connection, plan, part.undoing.plan, part.report, &events).await;
                 let _ = events.send(Event::Finished { host: n });
                 Some(report)
             }
@@ -158,6 +155,40 @@ impl Run {
             }
         }
         Ok(RolledBack { run: name, reports, without })
+    }
+
+    /// Runs the script that rolls a host back, and says what became of it.
+    async fn roll_back(
+        self: Arc<Self>,
+        n: usize,
+        connection: Box<dyn Connection>,
+        plan: HostPlan,
+        script: ApplyPlan,
+        mut report: HostReport,
+        events: &mpsc::UnboundedSender<Event>,
+    ) -> HostReport {
+        let plan = Arc::new(plan);
+        let work = Work { connection, plan: plan.clone(), script, probe: ProbeScript::default(), has_gzip: false };
+        let ran = self.run_script(n, work, &mut report, events).await;
+        let shown = |warning: Option<String>| {
+            let mut plan = plan.as_ref().clone();
+            plan.warnings.extend(warning);
+            Some(plan)
+        };
+        if let Start::Refused(status) = ran.start {
+            return HostReport { status, plan: shown(None), ..report };
+        }
+        let died = matches!(ran.ending, Ending::Died);
+        let mut results = script::results(&plan, 0, &[], &ran.script, &ran.steps, died);
+        if ran.confirmed.is_refused() {
+            script::taken_back(&plan, 0, &mut results);
+        }
+        report.status = match ran.status() {
+            Some(status) => status,
+            None if results.iter().any(|r| r.status.is_failure()) => HostStatus::Failed,
+            None => HostStatus::Applied,
+        };
+        HostReport { results, plan: shown(ran.unwritten), ..report }
     }
 
     /// Takes back what this very run has done to a host.
@@ -183,9 +214,7 @@ impl Run {
             return outcome::RolledBack { run: by.to_string(), results: vec![], stays, reason: None };
         }
         let Some(plan) = report.plan.clone() else { return none(&by, "there is no plan of it".into()) };
-        let (plan, script) = (Arc::new(plan), undoing.plan);
-        let work = Work { connection, plan, script, verify: None, has_gzip: false };
-        let report = self.carry_out(n, work, report, events).await;
+        let report = self.roll_back(n, connection, plan, undoing.plan, report, events).await;
         let reason = match report.status {
             HostStatus::Unreachable { reason, .. } | HostStatus::CutOff { reason } => Some(reason),
             HostStatus::Locked { by: owner } => Some(format!("another apply holds the host: {owner}")),

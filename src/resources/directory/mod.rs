@@ -105,7 +105,8 @@ fn parents<'a>(want: &Want<Params>, seen: &'a Observed, ahead: &Ahead<'_>) -> Re
         for (path, state) in &seen.above {
             if let FileState::Present(stat) = state
                 && !matches!(stat.kind, FileKind::Directory | FileKind::Symlink)
-                && ahead.is_empty()
+                && !ahead.may_bring(path)
+                && !ahead.is_gone(path)
             {
                 return Err(Impossible(format!("{path} above it is a {}", stat.kind.as_str())));
             }
@@ -224,7 +225,7 @@ impl ResourceType for Directory {
         }
         let from = kind.map_or(Shown::Absent, |kind| Shown::value(kind.as_str()));
         match (want.params.state, &seen.at) {
-            (Presence::Absent, FileState::Absent) => return Ok(attributes::may_come(ahead)),
+            (Presence::Absent, FileState::Absent) => return Ok(None),
             (Presence::Absent, FileState::Present(_)) => {
                 difference.action = Action::Remove;
                 difference.note("state", from, Shown::Absent);
@@ -267,6 +268,10 @@ impl ResourceType for Directory {
 
     fn cuts_off(&self, want: &Want<Params>, _: &Difference) -> bool {
         crate::resources::lifeline::path(want.title())
+    }
+
+    fn sees(&self, want: &Want<Params>, path: &str) -> bool {
+        attributes::is_at_or_below(want.title(), path) || attributes::is_below(path, want.title())
     }
 
     fn predict(&self, want: &Want<Params>, seen: &Observed) -> Observed {

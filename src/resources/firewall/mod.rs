@@ -392,7 +392,7 @@ impl ResourceType for Firewall {
             }
         }
         let Some(mut d) = d.unless_empty() else { return Ok(None) };
-        if !seen.nft && !absent && !ahead.brings("package", "nftables") {
+        if !seen.nft && !absent && !ahead.may_bring_anything() {
             return Err(Impossible("the host has no nft; a package[nftables] before it would bring it".into()));
         }
         d.warnings.extend(seen.access.clone());

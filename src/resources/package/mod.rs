@@ -4,7 +4,7 @@ mod apk;
 mod apt;
 mod dnf;
 
-use super::difference::{Action, Ahead, Difference, Shown};
+use super::difference::{Action, Ahead, Brings, Difference, Shown};
 use super::value::Scalar;
 use super::{Due, Impossible, Orphaned, ResourceType, Together, Want};
 use crate::facts::{Facts, PackageManager};
@@ -221,6 +221,11 @@ impl ResourceType for Package {
 
     fn cuts_off(&self, want: &Want<Params>, difference: &Difference) -> bool {
         difference.action == Action::Remove && crate::resources::lifeline::package(want.title())
+    }
+
+    /// Files, users, services that run: installing brings them, and removing takes them away.
+    fn brings(&self, _: &Want<Params>, _: &Difference) -> Brings {
+        Brings::Anything
     }
 
     fn predict(&self, want: &Want<Params>, seen: &Observed) -> Observed {

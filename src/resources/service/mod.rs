@@ -100,6 +100,12 @@ fn provider(facts: &Facts) -> Option<&'static dyn Provider> {
 const UNIT_FOLDERS: &[&str] =
     &["/etc/systemd/system/", "/usr/lib/systemd/system/", "/lib/systemd/system/", "/run/systemd/system/"];
 
+/// Whether a change ahead writes a unit file, or the script of a service.
+fn unit_files(ahead: &Ahead<'_>) -> bool {
+    let is_one = |path: &str| path.starts_with("/etc/init.d/") || UNIT_FOLDERS.iter().any(|f| path.starts_with(f));
+    ["file", "symlink"].iter().any(|kind| ahead.of_type(kind).any(|(id, _)| is_one(&id.title)))
+}
+
 fn yes(b: bool) -> Shown {
     Shown::value(if b { "yes" } else { "no" })
 }
@@ -214,13 +220,12 @@ impl ResourceType for Service {
                 return Ok(None);
             }
             Observed::Absent => {
-                if ahead.is_empty() {
+                if !ahead.may_bring_anything() && !unit_files(ahead) {
                     return Err(Impossible(format!(
                         "there is no service {}, and no change ahead of it that could bring one; is its package declared before it?",
                         want.title()
                     )));
                 }
-                // A package that starts its service by itself, as Debian's do, will be found so by then.
                 if let Some(state) = p.state {
                     difference.note("state", Shown::Absent, Shown::value(state));
                 }

@@ -4,7 +4,7 @@ mod account;
 mod programs;
 
 use super::accounts::{Programs, is_name};
-use super::difference::{Action, Ahead, Difference, Shown};
+use super::difference::{Action, Ahead, Brings, Difference, Shown};
 use super::value::{Presence, Scalar};
 use super::{Due, Edges, Impossible, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
@@ -274,6 +274,20 @@ impl ResourceType for User {
     /// Who is new lets nobody in so far.
     fn cuts_off(&self, _: &Want<Params>, difference: &Difference) -> bool {
         difference.action != Action::Create
+    }
+
+    /// A new home has what is in `/etc/skel`; one that goes takes along what is in it.
+    fn brings(&self, want: &Want<Params>, difference: &Difference) -> Brings {
+        let p = &want.params;
+        let concerned = match difference.action {
+            Action::Create => p.create_home.unwrap_or(!p.system),
+            Action::Remove => p.remove_home,
+            _ => difference.has("home"),
+        };
+        if !concerned {
+            return Brings::Nothing;
+        }
+        Brings::Below(p.home.clone().unwrap_or_else(|| format!("/home/{}", want.title())))
     }
 
     fn predict(&self, want: &Want<Params>, seen: &Observed) -> Observed {

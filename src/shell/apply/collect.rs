@@ -12,15 +12,22 @@ pub const GOES_ON: u8 = 3;
 /// The status of the frame at the end where the run has died.
 pub const DIED: u8 = 4;
 
-/// A script that waits until a run is at its end, at most so long, and gives the frames of its steps as the run itself
+/// A script that waits until a stage of a run is at its end, at most so long, and gives the frames of its steps as the run itself
 /// would have. The frame `end_slot` comes last: status 0, [`GOES_ON`] or [`DIED`].
-pub fn collect(run: &RunName, wait: Duration, state_dir: &StateDir, end_slot: u32, nonce: &Nonce) -> Vec<u8> {
+pub fn collect(
+    run: &RunName,
+    stage: u32,
+    wait: Duration,
+    state_dir: &StateDir,
+    end_slot: u32,
+    nonce: &Nonce,
+) -> Vec<u8> {
     let mut out = format!("(\n{}{}r=$s/runs/{run}\n", functions(), state_dir.locate());
     let _ = write!(
         out,
         "{{ read -r boot </proc/sys/kernel/random/boot_id; }} 2>/dev/null || boot=-\n\
          n={}\nwhile state=4\n\
-         if grep -q '^end$' \"$r/journal\" 2>/dev/null; then state=0\n\
+         if grep -q '^staged {stage}$' \"$r/journal\" 2>/dev/null; then state=0\n\
          elif held=$(readlink \"$s/lock\") && [ \"$(set -f; set -- $held; printf %s \"${{4-}}\")\" = {run} ] && alive \"$held\"; then state=3; fi\n\
          [ $state = 3 ] && [ $n -gt 0 ]; do n=$((n - 1)); sleep 1; done\n\
          while read -r what slot status; do case $what in\n\

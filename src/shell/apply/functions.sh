@@ -127,14 +127,26 @@ alive() {
 lock() {
   { read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null || boot=-
   mine="$me $(birth "$me") $boot $1"
+  keeper=" $1 $3"
   patience=$2
+  waited=
   i=0
   while [ $i -lt 3 ]; do
     held=
     if why=$(ln -s "$mine" "$s/lock" 2>&1); then return 0; fi
     held=$(readlink "$s/lock") || { i=$((i + 1)); continue; }
     if alive "$held"; then
+      case $held in
+        *"$keeper")
+          # What this run has handed over comes back to its next stage.
+          if ln -sfn "$mine" "$s/lock.$me" && mv -fT "$s/lock.$me" "$s/lock"; then
+            kill "${held%% *}" 2>/dev/null
+            return 0
+          fi
+          ;;
+      esac
       if [ $patience -le 0 ]; then return 1; fi
+      waited=1
       patience=$((patience - 1))
       sleep 1
       continue
@@ -147,6 +159,16 @@ lock() {
   done
   return 1
 }
+# Between two stages the lock is a keeper's, who ends with the session, and after a minute at the latest.
+hand_over() {
+  session=$(birth $$)
+  (
+    trap - EXIT INT TERM
+    i=0
+    while [ $i -lt 60 ] && kill -0 $$ && [ "$(birth $$)" = "$session" ]; do sleep 1; i=$((i + 1)); done
+  ) >/dev/null 2>&1 </dev/null &
+  ln -sfn "$! $(birth $!) $boot$keeper" "$s/lock.$me" && mv -fT "$s/lock.$me" "$s/lock"
+}
 unlock() { if [ "$(readlink "$s/lock")" = "$mine" ]; then rm -f "$s/lock"; fi; }
 prepare() {
   case $(command -v printf) in
@@ -156,6 +178,15 @@ prepare() {
   mkdir -p "$s/runs/$1/kept" "$s/runs/$1/out" "$s/owed" "$s/incoming" && chmod 0700 "$s" || return
   find "$s/incoming" -type f -mtime +1 -exec rm -f {} +
 }
+# A further stage of a run: what it was confirmed in is over, and so is its end, if it had one.
+resume() {
+  if [ -e "$r/revert" ] && [ "$(readlink "$r/decided")" != confirmed ]; then refuse "nobody has confirmed what this run did before" || return; fi
+  rm -f "$r/revert" "$r/decided" "$r/armed" "$r/seen"
+  if [ "$(tail -n 1 "$r/journal")" != end ]; then return 0; fi
+  grep -v '^end$' "$r/journal" >"$r/journal.new" && mv -fT -- "$r/journal.new" "$r/journal" || return
+  if [ -e "$r/before" ]; then mv -fT -- "$r/before" "$r/was"; fi
+}
+put() { cat >"$r/$1.new" && mv -fT -- "$r/$1.new" "$r/$1"; }
 # What runs that died have left beside files, once the lock is held.
 sweep() {
   for i in "$s"/lock.*; do if [ -L "$i" ]; then rm -f "$i"; fi; done
@@ -247,8 +278,15 @@ ledger() {
     if [ -n "$e" ]; then printf '%s %s\n' "$k" "$e"; fi
   done <"$r/notes" 3>"$r/names" >"$r/due" || return
   if [ ! -s "$r/names" ]; then return 0; fi
-  if [ ! -e "$l" ]; then printf '' >"$r/before"; else
-    grep -F -f "$r/names" "$l" >"$r/before"
+  # What an earlier stage of the run has told already said something else before that.
+  new=$r/names
+  if [ -e "$r/was" ]; then
+    new=$r/new
+    grep -v -x -F -f "$r/told" "$r/names" >"$new"
+    cat "$r/was"
+  fi >"$r/before"
+  if [ -s "$new" ] && [ -e "$l" ]; then
+    grep -F -f "$new" "$l" >>"$r/before"
     if [ $? -gt 1 ]; then return 1; fi
   fi
   {
@@ -256,7 +294,7 @@ ledger() {
       if [ -e "$l" ]; then tail -n +2 "$l" | { grep -v -F -f "$r/names"; [ $? -le 1 ]; }; fi && cat "$r/due"
   } >"$l.new" || { rm -f "$l.new"; return 1; }
   sync -- "$l.new" 2>/dev/null
-  mv -fT -- "$l.new" "$l" && rm -f "$r/names" "$r/due"
+  mv -fT -- "$l.new" "$l" && mv -f "$r/names" "$r/told" && rm -f "$r/due" "$r/new" "$r/was"
 }
 # The ledger is told what a run did that died before it could.
 told_late() {

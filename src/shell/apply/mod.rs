@@ -5,12 +5,14 @@
 //! Each step is one frame, begun when the step begins. At the end the same script probes once more, so that
 //! applying and verifying cost one round trip.
 
+mod ahead;
 pub mod collect;
 pub mod guard;
 mod step;
 #[cfg(test)]
 mod tests;
 
+pub use ahead::{Encoding, receive};
 pub use guard::Guard;
 
 use super::frame::Nonce;
@@ -40,6 +42,10 @@ pub const LOCKED: u8 = 252;
 /// The status of the start frame where the state directory cannot be made; the body says why. Nothing was run.
 pub const NO_STATE: u8 = 251;
 
+/// The status of the start frame where the lock had to be waited for, and the host is to be judged afresh: the next script
+/// of the run has it. Nothing was run.
+pub const WAITED: u8 = 249;
+
 /// The slot of the frame that says whether the ledger was written: its status is 0, or the body says why not.
 pub const LEDGER: u32 = u32::MAX - 3;
 
@@ -54,15 +60,29 @@ pub struct ApplyPlan {
     pub run: RunName,
     /// Who applies, for whoever finds the lock held.
     pub owner: String,
-    /// The slot of the start frame: status 0, [`LOCKED`] or [`NO_STATE`].
+    /// The inventory's name of the host: two names may mean one machine, and only its own stages follow one another.
+    pub host: String,
+    /// The slot of the start frame: status 0, [`LOCKED`], [`WAITED`] or [`NO_STATE`].
     pub start_slot: u32,
     pub changes: Vec<ApplyChange>,
     /// Changes that are made only where all before the first of them went well.
     pub last: Vec<usize>,
     /// Changes that are left alone, with all that comes after them.
     pub left: Vec<usize>,
+    /// Changes of earlier stages that have failed or were left out, each with the change that was the cause.
+    pub failed: Vec<(usize, usize)>,
+    /// Which stage of the run it is, from 1.
+    pub stage: u32,
+    /// Whether a further stage is to come: the host stays locked for it, and the run is not at its end.
+    pub more: bool,
+    /// Whether a host that had to be waited for is judged afresh, and nothing is run.
+    pub judges_afresh: bool,
     /// In the order they run.
     pub steps: Vec<ApplyStep>,
+    /// Of the steps of earlier stages: which changes each served, by its slot.
+    pub earlier: Vec<(u32, Vec<usize>)>,
+    /// Ids of resources whose owed refresh is paid at the end, for it takes no step.
+    pub pays: Vec<String>,
     /// For a program that has no deadline of its own.
     pub step_deadline: Duration,
     pub state_dir: StateDir,
@@ -111,11 +131,18 @@ impl ApplyPlan {
         Self {
             run,
             owner: owner.into(),
+            host: String::new(),
             start_slot,
             changes: vec![],
             last: vec![],
             left: vec![],
+            failed: vec![],
+            stage: 1,
+            more: false,
+            judges_afresh: false,
             steps: vec![],
+            earlier: vec![],
+            pays: vec![],
             step_deadline,
             state_dir: StateDir::Usual,
             lock_wait: Duration::ZERO,
@@ -267,39 +294,58 @@ fn body_of(out: &mut String, plan: &ApplyPlan, verify: &ProbeScript, first_verif
         format!("room={}\nforget {} {} '{days}' >/dev/null 2>&1\n", k.kib, run, k.runs)
     });
     let revert = plan.guard.as_ref().map(|g| g.revert(plan)).unwrap_or_default();
-    let owner: String = plan.owner.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
+    let plain = |text: &str| text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect::<String>();
+    let owner = plain(&plan.owner);
+    let afresh = match plan.judges_afresh {
+        true => format!("if [ -n \"$waited\" ]; then hand_over; e {start} {WAITED}; exit 0; fi\n"),
+        false => String::new(),
+    };
+    let begins = match plan.stage {
+        1 => format!("sweep\n{forget}{survey}r=$s/runs/{run}\n"),
+        _ => {
+            let room = plan.keep.map_or(String::new(), |k| format!("room={}\n", k.kib));
+            format!(
+                "{room}r=$s/runs/{run}\nif ! why=$(resume 2>&1); then printf %s \"$why\"; unlock; e {start} {NO_STATE}; exit 0; fi\n"
+            )
+        }
+    };
     let _ = write!(
         out,
         "b {start}\nif ! why=$(prepare {run} 2>&1); then printf %s \"$why\"; e {start} {NO_STATE}; exit 0; fi\n\
          me=$(exec sh -c 'echo \"$PPID\"')\n\
          (umask 077; printf '%s %s\\n' \"$me\" \"$(birth \"$me\")\" >\"$s/runs/{run}/worker\")\n\
-         if ! lock {} {}; then\n\
+         if ! lock {} {} {}; then\n\
          if [ -n \"$held\" ]; then printf %s \"$held\"; e {start} {LOCKED}; else printf %s \"$why\"; e {start} {NO_STATE}; fi\n\
          exit 0\nfi\n\
-         sweep\n{forget}{survey}r=$s/runs/{run}\numask 077\ntrap tidy EXIT\ntrap 'exit 143' INT TERM\n",
+         {afresh}{begins}umask 077\ntrap tidy EXIT\ntrap 'exit 143' INT TERM\n",
         word(&format!("{run} {owner}")),
-        plan.lock_wait.as_secs()
+        plan.lock_wait.as_secs(),
+        word(&format!("(between two stages on {})", plain(&plan.host)))
     );
     out.push_str("if ! { reserve");
+    // What an earlier stage has put there is replaced as a whole: a run that dies here is taken back by it.
+    let put = |name: &str| if plan.stage == 1 { format!(">\"$r/{name}\"") } else { format!("| put {name}") };
     for (name, text) in [("record", &plan.record), ("looks", &looks(&plan.looks)), ("revert", &revert)] {
         if !text.is_empty() {
-            let _ = write!(out, " &&\n{{ {}; }} >\"$r/{name}\"", step::prints(text));
+            let _ = write!(out, " &&\n{{ {}; }} {}", step::prints(text), put(name));
         }
     }
-    let _ = writeln!(out, "; }} 2>/dev/null; then rm -rf -- \"$r\"; full; e {start} {NO_STATE}; exit 0; fi");
+    let undo = if plan.stage == 1 { "rm -rf -- \"$r\"" } else { "rm -f -- \"$r\"/*.new" };
+    let _ = writeln!(out, "; }} 2>/dev/null; then {undo}; full; e {start} {NO_STATE}; exit 0; fi");
     // Before anything is done, so that a run that dies has told of it as well.
     if let LedgerNotes::Lines(lines) = &plan.ledger
         && !lines.is_empty()
     {
-        let serves = |s: &ApplyStep| {
-            format!("{} {}\n", s.slot, s.serves.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
-        };
-        let serves: String = plan.steps.iter().map(serves).collect();
+        let own = plan.steps.iter().map(|s| (s.slot, &s.serves));
+        let serves = plan.earlier.iter().map(|(slot, serves)| (*slot, serves)).chain(own);
+        let serves: String = serves.map(|(slot, serves)| format!("{slot} {}\n", list(serves))).collect();
         let _ = writeln!(
             out,
-            "untold=$({{ {{ {}; }} >\"$r/serves\" && {{ {}; }} >\"$r/notes\"; }} 2>&1) || rm -f \"$r/notes\"",
+            "untold=$({{ {{ {}; }} {} && {{ {}; }} {}; }} 2>&1) || rm -f \"$r/notes\"",
             step::prints(serves.as_bytes()),
-            step::prints(lines)
+            put("serves"),
+            step::prints(lines),
+            put("notes"),
         );
     }
     if !plan.ahead().is_empty() {
@@ -312,6 +358,9 @@ fn body_of(out: &mut String, plan: &ApplyPlan, verify: &ProbeScript, first_verif
     for n in &plan.left {
         let _ = writeln!(out, "x{n}={n}");
     }
+    for (n, because) in &plan.failed {
+        let _ = writeln!(out, "x{n}={because}");
+    }
     let with_steps = plan.steps.iter().flat_map(|s| s.serves.iter().copied());
     let with_steps = with_steps.chain(plan.left.iter().copied()).collect();
     let held = plan.held();
@@ -319,18 +368,22 @@ fn body_of(out: &mut String, plan: &ApplyPlan, verify: &ProbeScript, first_verif
     for step in &plan.steps {
         if let (Some(first), false) = (held.first(), holds || !step.serves.iter().all(|n| held.contains(n))) {
             holds = true;
-            let list: Vec<_> = held.iter().map(ToString::to_string).collect();
-            let _ = writeln!(out, "hold {first} '{}'", list.join(" "));
+            let held: Vec<usize> = held.iter().copied().collect();
+            let _ = writeln!(out, "hold {first} '{}'", list(&held));
         }
         one(out, plan, step, &with_steps);
     }
+    for id in &plan.pays {
+        let _ = writeln!(out, "pay {}", owed(id));
+    }
     for (group, (changes, _)) in plan.looks.iter().enumerate() {
-        let changes: Vec<_> = changes.iter().map(ToString::to_string).collect();
-        let _ = writeln!(out, "note {group} '{}'", changes.join(" "));
+        let _ = writeln!(out, "note {group} '{}'", list(changes));
     }
     out.push_str("release\n");
     match &plan.ledger {
         LedgerNotes::Nothing => {}
+        // The ledger is told once, at the end; of a run that dies before, its notes are read.
+        _ if plan.more => {}
         LedgerNotes::Lines(lines) if lines.is_empty() => {}
         LedgerNotes::Lines(_) => {
             let _ = writeln!(
@@ -352,10 +405,16 @@ fn body_of(out: &mut String, plan: &ApplyPlan, verify: &ProbeScript, first_verif
     }
     out.push_str(&verify.frames(first_verify_slot));
     // What was nothing but a note leaves no run behind that anybody could ask for.
-    out.push_str(match plan.record.is_empty() && plan.steps.is_empty() {
-        true => "rm -rf \"$r\"\n",
-        false => "printf 'end\\n' >>\"$r/journal\"\n",
-    });
+    if plan.record.is_empty() && plan.steps.is_empty() && plan.stage == 1 {
+        out.push_str("rm -rf \"$r\"\n");
+        return;
+    }
+    let _ = writeln!(out, "printf 'staged {}\\n' >>\"$r/journal\"", plan.stage);
+    out.push_str(if plan.more { "hand_over\n" } else { "printf 'end\\n' >>\"$r/journal\"\n" });
+}
+
+fn list(numbers: &[usize]) -> String {
+    numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 /// A function for each group, without the frames: what it prints does not differ between runs.
@@ -365,39 +424,13 @@ fn looks(looks: &[(Vec<usize>, ProbeScript)]) -> Vec<u8> {
     functions.collect::<String>().into_bytes()
 }
 
-/// How contents travel ahead of a script.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    Plain,
-    /// As gzip(1) makes it; the host has one to take it back with.
-    Gzip,
-}
-
-/// A script that takes one body from its standard input, for a connection's `feed`. Its one frame is `slot`:
-/// status 0 once the host has all of it; else the body of the frame says why not. Its digest is checked by the step that
-/// uses it, once, for of large contents that is what takes long.
-pub fn receive(
-    run: &RunName,
-    body: &Body,
-    encoding: Encoding,
-    state_dir: &StateDir,
-    slot: u32,
-    nonce: &Nonce,
-) -> Vec<u8> {
-    let (digest, size) = (body.digest.as_str(), body.size);
-    let take = if encoding == Encoding::Gzip { "gzip -dc" } else { "cat" };
-    let text = format!(
-        "b {slot}\n(\n{}umask 077\nmkdir -p \"$s/incoming\" && chmod 0700 \"$s\" || exit\nt=$s/incoming/{run}.{digest}.$$\n\
-         trap 'rm -f \"$t\"' EXIT\n{take} >\"$t\" || exit\nsize=$(stat -c %s \"$t\") || exit\n\
-         if [ \"$size\" != {size} ]; then echo \"$size bytes came of {size}\"; exit 1; fi\n\
-         mv -f \"$t\" \"$s/incoming/{run}.{digest}\"\n) 2>&1\ne {slot} $?\n",
-        state_dir.locate()
-    );
-    super::script::listening(nonce, &text)
-}
-
 pub(super) fn functions() -> String {
     super::script::uncommented(FUNCTIONS) + &super::script::uncommented(super::ledger::COUNTED)
+}
+
+/// The name under which a refresh is owed.
+fn owed(id: &str) -> String {
+    crate::model::body::Digest::of(id.as_bytes()).as_str().to_owned()
 }
 
 fn one(out: &mut String, plan: &ApplyPlan, step: &ApplyStep, with_steps: &BTreeSet<usize>) {
@@ -406,7 +439,6 @@ fn one(out: &mut String, plan: &ApplyPlan, step: &ApplyStep, with_steps: &BTreeS
     let serves = list(&mut step.serves.iter().copied());
     let needs = list(&mut plan.needs(&step.serves, with_steps).into_iter());
     let changed = list(&mut step.only_if_changed.iter().copied());
-    let owed = |id: &String| crate::model::body::Digest::of(id.as_bytes()).as_str().to_owned();
     let begun = step.only_if_begun.as_ref().map_or(String::new(), |(run, slot)| format!("{run} {slot}"));
     let moved = step.unless_moved.map_or(String::new(), |change| change.to_string());
     let name = word(&visible(&step.name));

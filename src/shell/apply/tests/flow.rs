@@ -17,7 +17,7 @@ fn steps_run_in_order_with_a_frame_each_and_the_probe_at_the_end() {
         assert_eq!(told[3].0, VERIFY);
         assert_eq!(fs::read_to_string(out).unwrap(), "1\n2\n");
         let journal = fs::read_to_string(host.state().join("runs/r1/journal")).unwrap();
-        assert_eq!(journal, "begin 3 \ndone 3 0\nbegin 4 \ndone 4 7\nend\n");
+        assert_eq!(journal, "begin 3 \ndone 3 0\nbegin 4 \ndone 4 7\nstaged 1\nend\n");
         assert!(fs::symlink_metadata(host.state().join("lock")).is_err(), "the lock is released");
         assert_eq!(fs::metadata(host.state()).unwrap().permissions().mode() & 0o777, 0o700);
     });
@@ -145,7 +145,7 @@ fn a_script_goes_on_when_nobody_listens() {
         child.wait().unwrap();
         assert_eq!(fs::read_to_string(&done).unwrap(), "yes\n", "{:?}", host.shell);
         let journal = fs::read_to_string(host.state().join("runs/r1/journal")).unwrap();
-        assert!(journal.ends_with("done 1 0\nbegin 2 \ndone 2 0\nend\n"), "{:?} {journal}", host.shell);
+        assert!(journal.ends_with("done 1 0\nbegin 2 \ndone 2 0\nstaged 1\nend\n"), "{:?} {journal}", host.shell);
         assert!(fs::symlink_metadata(host.state().join("lock")).is_err());
     });
 }

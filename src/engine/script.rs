@@ -1,22 +1,22 @@
-//! From a plan to the script that carries it out, and from that script's answers to what came of it. Pure.
+//! From a plan to the script that applies it, and from that script's answers to what became of it. Pure.
 
+use super::options::ApplyOptions;
 use super::outcome::{ChangeResult, ChangeStatus, HostStatus};
-use super::run::ApplyOptions;
+use super::stages::{Mark, Stages};
 use crate::catalog::Catalog;
 use crate::journal::undo::{self, How};
 use crate::journal::{self, Record, RecordedChange, RecordedStep};
 use crate::ledger::{self, Entry, Note, Owner, When};
 use crate::model::id::ResourceId;
 use crate::model::run_name::RunName;
-use crate::plan::basis::{Held, Left};
-use crate::plan::diff::{self, Seen, still_different};
+use crate::plan::diff;
 use crate::plan::notes::Notes;
 use crate::plan::{Change, HostPlan};
 use crate::resources::Together;
 use crate::resources::difference::Action;
 use crate::shell::apply::{
     Act, ApplyChange, ApplyPlan, ApplyStep, Guard, LEDGER, LOCKED, LedgerNotes, LockOwner, MOVED, NO_STATE, NOT_DUE,
-    SKIPPED, waited_for,
+    SKIPPED, WAITED, waited_for,
 };
 use crate::shell::frame::Frame;
 use crate::shell::probe::ProbeScript;
@@ -47,18 +47,20 @@ pub fn longest_step(script: &ApplyPlan) -> Duration {
     own.chain([script.step_deadline]).max().unwrap_or(script.step_deadline)
 }
 
-/// The plan as the maker of scripts takes it. `remote`: whether the operator can be cut off from the host at all.
+/// The last stage as the maker of scripts takes it. `remote`: whether the operator can be cut off from the host at all.
 pub fn script_of(
     catalog: &Catalog,
-    plan: &HostPlan,
+    stages: &Stages,
     notes: Option<&Notes>,
     options: &ApplyOptions,
     remote: bool,
 ) -> ApplyPlan {
+    let (plan, mark) = (stages.plan(), stages.mark());
     let mut steps: Vec<ApplyStep> = plan
         .steps
         .iter()
         .enumerate()
+        .skip(mark.step)
         .map(|(n, step)| ApplyStep {
             only_if_changed: step.only_if_changed.clone(),
             name: names(plan, &step.serves),
@@ -70,14 +72,52 @@ pub fn script_of(
             )
         })
         .collect();
-    for (target, change) in plan.changes.iter().enumerate() {
+    let pays = owe(catalog, plan, mark, &mut steps);
+    let (looks, noted) = looks(catalog, plan);
+    let record = record_of(plan, options, &noted);
+    let earlier = plan.steps.iter().enumerate().take(mark.step).map(|(n, s)| (slot(n), s.serves.clone()));
+    ApplyPlan {
+        changes: plan.changes.iter().map(|c| ApplyChange { needs: c.needs.clone() }).collect(),
+        last: plan.changes.iter().enumerate().filter(|(_, c)| c.departed).map(|(n, _)| n).collect(),
+        left: stages.left(),
+        failed: stages.failed(mark.change),
+        steps,
+        earlier: earlier.collect(),
+        pays,
+        stage: mark.stage,
+        host: plan.host.clone(),
+        lock_wait: options.lock_wait,
+        looks,
+        guard: guard_of(plan, mark, &record, options).filter(|_| remote),
+        record: record.to_bytes(),
+        ledger: ledger_of(notes),
+        keep: Some(options.keep),
+        ..ApplyPlan::new(options.run.clone(), options.owner.clone(), START, options.step_deadline)
+    }
+}
+
+/// Says which steps owe a refresh, to resources of this stage and of later ones, and which pay one. Returned are those
+/// that are paid without a step.
+fn owe(catalog: &Catalog, plan: &HostPlan, mark: Mark, steps: &mut [ApplyStep]) -> Vec<String> {
+    let refreshed: BTreeMap<usize, usize> =
+        plan.changes.iter().enumerate().skip(mark.change).map(|(n, c)| (c.resource, n)).collect();
+    let mut pays = vec![];
+    for (target, change) in plan.changes.iter().enumerate().skip(mark.change) {
         let id = change.id.to_string();
         let refreshes = |s: &ApplyStep| s.serves.contains(&target) && !s.only_if_changed.is_empty();
         let owed_before = change.difference.action == Action::Refresh && change.refreshed_by.is_empty();
+        if change.refreshed_by.is_empty() && !owed_before {
+            continue;
+        }
         let last = steps.iter().rposition(|s| refreshes(s) || (owed_before && s.serves.contains(&target)));
         // What takes no step to refresh would be owed for ever.
-        let Some(last) = last else { continue };
-        for step in &mut steps {
+        let Some(last) = last else {
+            if change.refreshed_by.iter().any(|n| *n < mark.change) || owed_before {
+                pays.push(id);
+            }
+            continue;
+        };
+        for step in steps.iter_mut() {
             if step.serves.iter().any(|s| change.refreshed_by.contains(s)) {
                 step.owes.push(id.clone());
             }
@@ -86,20 +126,16 @@ pub fn script_of(
             step.pays.push(id);
         }
     }
-    let (looks, noted) = looks(catalog, plan);
-    let record = record_of(plan, options, &noted);
-    ApplyPlan {
-        changes: plan.changes.iter().map(|c| ApplyChange { needs: c.needs.clone() }).collect(),
-        last: plan.changes.iter().enumerate().filter(|(_, c)| c.departed).map(|(n, _)| n).collect(),
-        steps,
-        lock_wait: options.lock_wait,
-        looks,
-        guard: guard_of(plan, &record, options).filter(|_| remote),
-        record: record.to_bytes(),
-        ledger: ledger_of(notes),
-        keep: Some(options.keep),
-        ..ApplyPlan::new(options.run.clone(), options.owner.clone(), START, options.step_deadline)
+    // What a later stage refreshes is owed from now on.
+    for step in steps.iter_mut() {
+        let resources = step.serves.iter().filter_map(|n| plan.changes.get(*n)).map(|c| c.resource);
+        for then in resources.flat_map(|n| catalog.graph.notifies(n)) {
+            let target = catalog.resources.get(then).filter(|r| r.selected && !refreshed.contains_key(&then));
+            let id = target.map(|r| r.id.to_string()).filter(|id| !step.owes.contains(id));
+            step.owes.extend(id);
+        }
     }
+    pays
 }
 
 fn ledger_of(notes: Option<&Notes>) -> LedgerNotes {
@@ -107,10 +143,11 @@ fn ledger_of(notes: Option<&Notes>) -> LedgerNotes {
 }
 
 /// What tells a host's ledger what was found in line there, where nothing is changed.
-pub fn note_of(notes: &Notes, options: &ApplyOptions) -> ApplyPlan {
+pub fn note_of(host: &str, notes: Option<&Notes>, options: &ApplyOptions) -> ApplyPlan {
     ApplyPlan {
+        host: host.to_owned(),
         lock_wait: options.lock_wait,
-        ledger: ledger_of(Some(notes)),
+        ledger: ledger_of(notes),
         ..ApplyPlan::new(options.run.clone(), options.owner.clone(), START, options.step_deadline)
     }
 }
@@ -119,7 +156,10 @@ pub fn note_of(notes: &Notes, options: &ApplyOptions) -> ApplyPlan {
 pub fn forget(plan: &HostPlan, owner: &Owner, entries: &[Entry], options: &ApplyOptions) -> ApplyPlan {
     let gone = |entry: &Entry| Note { when: When::Ended, thing: entry.thing(), entry: None };
     let notes = Notes { owner: owner.clone(), list: entries.iter().map(gone).collect(), due: entries.len() };
-    ApplyPlan { record: record_of(plan, options, &BTreeSet::new()).to_bytes(), ..note_of(&notes, options) }
+    ApplyPlan {
+        record: record_of(plan, options, &BTreeSet::new()).to_bytes(),
+        ..note_of(&plan.host, Some(&notes), options)
+    }
 }
 
 /// Why a host's ledger was not written, where that is so.
@@ -227,9 +267,10 @@ fn looks(catalog: &Catalog, plan: &HostPlan) -> (Vec<(Vec<usize>, ProbeScript)>,
 }
 
 /// How the host takes back what may cut the operator off.
-fn guard_of(plan: &HostPlan, record: &Record, options: &ApplyOptions) -> Option<Guard> {
-    let risky: BTreeSet<usize> =
-        plan.changes.iter().enumerate().filter(|(_, c)| c.commit_confirm).map(|(n, _)| n).collect();
+fn guard_of(plan: &HostPlan, mark: Mark, record: &Record, options: &ApplyOptions) -> Option<Guard> {
+    // What an earlier stage has done is confirmed by now.
+    let changes = plan.changes.iter().enumerate().skip(mark.change);
+    let risky: BTreeSet<usize> = changes.filter(|(_, c)| c.commit_confirm).map(|(n, _)| n).collect();
     let how = How {
         run: revert_name(&options.run)?,
         owner: format!("commit-confirm for {}", options.owner),
@@ -259,12 +300,33 @@ pub fn describe(plan: &HostPlan, script: &ApplyPlan, at: u32) -> Option<String> 
     })
 }
 
+/// Whether nothing was run, for another run had the host, which is to be judged afresh.
+pub fn has_waited(frames: &[Frame]) -> bool {
+    frames.iter().any(|f| f.slot == START && f.status == WAITED)
+}
+
+/// The end of a run whose host waits for a further stage, where there is none.
+pub fn closing(catalog: &Catalog, stages: &Stages, notes: Option<&Notes>, options: &ApplyOptions) -> ApplyPlan {
+    let plan = stages.plan();
+    let earlier = plan.steps.iter().enumerate().map(|(n, s)| (slot(n), s.serves.clone()));
+    ApplyPlan {
+        changes: plan.changes.iter().map(|c| ApplyChange { needs: c.needs.clone() }).collect(),
+        failed: stages.failed(plan.changes.len()),
+        earlier: earlier.collect(),
+        stage: stages.mark().stage.saturating_add(1),
+        host: plan.host.clone(),
+        looks: looks(catalog, plan).0,
+        ledger: ledger_of(notes),
+        ..ApplyPlan::new(options.run.clone(), options.owner.clone(), START, options.step_deadline)
+    }
+}
+
 /// Why nothing was run at all, where that is so.
 pub fn refused(frames: &[Frame]) -> Option<HostStatus> {
     let start = frames.iter().find(|f| f.slot == START)?;
     let said = || String::from_utf8_lossy(&start.body).trim().to_owned();
     match start.status {
-        0 => None,
+        0 | WAITED => None,
         LOCKED => Some(HostStatus::Locked {
             by: LockOwner::parse(&start.body)
                 .map_or_else(said, |o| format!("{} (process {}, run {})", o.owner, o.pid, o.run)),
@@ -277,14 +339,22 @@ pub fn refused(frames: &[Frame]) -> Option<HostStatus> {
     }
 }
 
-/// What came of each change, as its steps tell.
+/// What became of each change of the stage that begins with the change `first`, as its steps say. `earlier` are the
+/// results of the changes before it.
 ///
 /// Changes that were left alone count as moved. `died`: the run will not send what is missing.
-pub fn results(plan: &HostPlan, script: &ApplyPlan, frames: &[Frame], died: bool) -> Vec<ChangeResult> {
+pub fn results(
+    plan: &HostPlan,
+    first: usize,
+    earlier: &[ChangeResult],
+    script: &ApplyPlan,
+    frames: &[Frame],
+    died: bool,
+) -> Vec<ChangeResult> {
     let by_slot: HashMap<u32, &Frame> = frames.iter().map(|f| (f.slot, f)).collect();
-    let mut results: Vec<ChangeResult> = vec![];
+    let mut results: Vec<ChangeResult> = earlier.iter().take(first).cloned().collect();
     // Needs have lower numbers, so what a change waits for is settled before it.
-    for (number, change) in plan.changes.iter().enumerate() {
+    for (number, change) in plan.changes.iter().enumerate().skip(first) {
         let status = match settle(plan, script, number, change, &by_slot, &results) {
             _ if script.left.contains(&number) => ChangeStatus::Moved,
             ChangeStatus::Unsettled if died => ChangeStatus::Died,
@@ -292,7 +362,7 @@ pub fn results(plan: &HostPlan, script: &ApplyPlan, frames: &[Frame], died: bool
         };
         results.push(ChangeResult { id: change.id.clone(), status });
     }
-    results
+    results.split_off(first.min(results.len()))
 }
 
 fn settle(
@@ -339,41 +409,11 @@ fn settle(
     ChangeStatus::Applied
 }
 
-/// What comes after a resource that has moved, though that is none of the changes, says so.
-pub fn left_alone(held: &Held, results: &mut [ChangeResult]) {
-    for (n, result) in results.iter_mut().enumerate() {
-        if let (Some(Left::Behind(because)), ChangeStatus::Moved) = (held.get(&n), &result.status) {
-            result.status = ChangeStatus::Skipped { because: because.clone() };
-        }
-    }
-}
-
-/// What the host has taken back by itself was applied before.
-pub fn taken_back(plan: &HostPlan, results: &mut [ChangeResult]) {
-    for (_, result) in plan.changes.iter().zip(results).filter(|(c, _)| c.commit_confirm) {
+/// What the host has taken back by itself was applied before. `results` are those of the stage that begins with `first`.
+pub fn taken_back(plan: &HostPlan, first: usize, results: &mut [ChangeResult]) {
+    for (_, result) in plan.changes.iter().skip(first).zip(results).filter(|(c, _)| c.commit_confirm) {
         if matches!(result.status, ChangeStatus::Applied | ChangeStatus::Unsettled | ChangeStatus::Died) {
             result.status = ChangeStatus::TakenBack;
-        }
-    }
-}
-
-/// Takes back "applied" from what a second look finds not to be in line.
-pub fn verify(catalog: &Catalog, plan: &HostPlan, seen: &Seen<'_>, results: &mut [ChangeResult]) {
-    let applied = |n: usize| results.get(n).is_some_and(|r| r.status == ChangeStatus::Applied);
-    let look: Vec<(usize, usize)> = plan
-        .changes
-        .iter()
-        .enumerate()
-        .filter(|(n, c)| c.verifiable && applied(*n))
-        .map(|(n, c)| (c.resource, n))
-        .collect();
-    for (resource, left) in still_different(catalog, seen, look.iter().map(|(r, _)| *r)) {
-        let Some((_, n)) = look.iter().find(|(r, _)| *r == resource) else { continue };
-        if let Some(result) = results.get_mut(*n) {
-            result.status = match left {
-                Ok(difference) => ChangeStatus::NotInLine { left: difference.properties, reason: None },
-                Err(reason) => ChangeStatus::NotInLine { left: vec![], reason: Some(reason) },
-            };
         }
     }
 }
