@@ -6,9 +6,9 @@ use libfuzzer_sys::fuzz_target;
 use std::time::Duration;
 use trueup::journal::undo::{How, of};
 use trueup::journal::{Record, read};
+use trueup::model::run_name::RunName;
 use trueup::shell::frame::Frame;
 use trueup::shell::history::{JOURNAL, MOVED, RECORD};
-use trueup::model::run_name::RunName;
 
 fuzz_target!(|data: &[u8]| {
     let bodies = data.split(|b| *b == 0x1e).map(<[u8]>::to_vec);

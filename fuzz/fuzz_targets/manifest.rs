@@ -7,17 +7,17 @@ use minijinja::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use trueup::catalog::Selection;
-use trueup::manifest::evaluate::{HostInput, compile};
 use trueup::facts::Facts;
 use trueup::language::diagnostic::{Diagnostic, Diagnostics};
-use trueup::manifest::play::{self, Entry};
-use trueup::manifest::project::Project;
-use trueup::model::span::Sources;
 use trueup::language::template::Templates;
 use trueup::language::yaml;
+use trueup::manifest::evaluate::{HostInput, compile};
 use trueup::manifest::module;
-use trueup::resources::types::TYPES;
+use trueup::manifest::play::{self, Entry};
+use trueup::manifest::project::Project;
 use trueup::model::body::Digest;
+use trueup::model::span::Sources;
+use trueup::resources::types::TYPES;
 
 fuzz_target!(|text: &str| {
     let types: Vec<&str> = TYPES.iter().map(|t| t.name()).collect();
@@ -32,7 +32,7 @@ fuzz_target!(|text: &str| {
     let mut plays = vec![];
     match yaml::parse_one(text, file) {
         Ok(Some(document)) => {
-            for entry in manifest::read(&document, &types, &mut found) {
+            for entry in play::read(&document, &types, &mut found) {
                 if let Entry::Play(play) = entry {
                     plays.push(*play);
                 }

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use trueup::model::span::Sources;
 use trueup::language::toml;
+use trueup::model::span::Sources;
 
 fuzz_target!(|text: &str| {
     let mut sources = Sources::default();

@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use trueup::language::node::{Node, Yaml};
 use trueup::language::scope::Scope;
-use trueup::model::span::{Sources, Span};
 use trueup::language::template::Templates;
 use trueup::language::yaml;
+use trueup::model::span::{Sources, Span};
 
 const VARS: &str = "text: one two\nnumber: 7\nlist: [3, 1, {a: b}]\nmap: {a: 1, b: [x]}\nnothing: null\nlazy: '{{ number + 1 }}'\npassword: !secret '!!kept!!'\n";
 

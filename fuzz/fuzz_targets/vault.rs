@@ -5,10 +5,10 @@
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 use trueup::language::mask::masked;
-use trueup::model::span::Sources;
 use trueup::language::vault::cipher::Keys;
 use trueup::language::vault::envelope::Envelope;
 use trueup::language::yaml;
+use trueup::model::span::Sources;
 
 static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys::derive(b"correct horse", b"salt"));
 
