@@ -11,6 +11,8 @@ pub mod inventory;
 pub mod journal;
 pub mod language;
 pub mod ledger;
+pub mod manifest;
+pub mod model;
 pub mod plan;
 pub mod report;
 pub mod resources;

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use trueup::catalog::Catalog;
-use trueup::catalog::compile::{HostInput, Selection, compile};
+use trueup::catalog::{Catalog, Selection};
 use trueup::facts::{Facts, Os};
 use trueup::language::diagnostic::Diagnostics;
-use trueup::language::project;
-use trueup::language::span::Sources;
-use trueup::resources::TYPES;
+use trueup::manifest::evaluate::{HostInput, compile};
+use trueup::manifest::project;
+use trueup::model::span::Sources;
 use trueup::resources::difference::Ahead;
+use trueup::resources::types::TYPES;
 use trueup::shell::frame::Frame;
 use trueup::shell::probe::Answers;
 
@@ -279,4 +279,25 @@ fn what_an_include_names_is_no_template_itself() {
 "#;
     let told = one(site).unwrap_err();
     assert!(told.contains("template not found"), "{told}");
+}
+
+#[test]
+fn what_stands_in_a_home_comes_after_its_user() {
+    let order = |resources: &str| ids(&one(&format!("- hosts: all\n  resources:\n{resources}")).unwrap());
+    let below = "    - directory: /home/zed\n    - file: /home/zed/.profile\n      content: x\n";
+    let user = "    - user: zed\n";
+    let first = ["user[zed]", "directory[/home/zed]", "file[/home/zed/.profile]"];
+    assert_eq!(order(&format!("{below}{user}")), first);
+    // It has another home, or none is made, or the user is to go.
+    let as_written = ["directory[/home/zed]", "file[/home/zed/.profile]", "user[zed]"];
+    for other in ["home: /srv/zed", "system: true", "state: absent"] {
+        assert_eq!(order(&format!("{below}{user}      {other}\n")), as_written, "{other}");
+    }
+    let deep = "    - file: /srv/zed/a/b\n      content: x\n    - user: zed\n      home: /srv/zed/\n";
+    assert_eq!(order(deep), ["user[zed]", "file[/srv/zed/a/b]"]);
+    // What an author says goes first, and a link that is the home was there before the user moves in.
+    let said = format!("{below}{user}      require: directory[/home/zed]\n");
+    assert_eq!(order(&said), ["directory[/home/zed]", "user[zed]", "file[/home/zed/.profile]"]);
+    let link = "    - symlink: /home/zed\n      target: /data/zed\n    - user: zed\n";
+    assert_eq!(order(link), ["symlink[/home/zed]", "user[zed]"]);
 }

@@ -4,16 +4,18 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use trueup::catalog::Catalog;
-use trueup::catalog::compile::{HostInput, Selection, compile};
+use trueup::catalog::Selection;
 use trueup::facts::Facts;
 use trueup::language::diagnostic::Diagnostics;
 use trueup::language::filters::NAMES;
 use trueup::language::node::{Node, Yaml};
 use trueup::language::scope::Scope;
-use trueup::language::span::{Sources, Span};
 use trueup::language::template::Templates;
-use trueup::language::{project, yaml};
-use trueup::resources::TYPES;
+use trueup::language::yaml;
+use trueup::manifest::evaluate::{HostInput, compile};
+use trueup::manifest::project;
+use trueup::model::span::{Sources, Span};
+use trueup::resources::types::TYPES;
 
 /// In every secret here, as text or as digits.
 const MARKS: [&str; 2] = ["hunter2", "4815162342"];

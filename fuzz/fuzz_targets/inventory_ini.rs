@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use trueup::inventory::assemble::Builder;
 use trueup::inventory::ini;
 use trueup::language::diagnostic::Diagnostics;
-use trueup::language::span::Sources;
+use trueup::model::span::Sources;
 
 fuzz_target!(|text: &str| {
     let mut sources = Sources::default();

@@ -8,7 +8,7 @@ use trueup::journal::undo::{How, of};
 use trueup::journal::{Record, read};
 use trueup::shell::frame::Frame;
 use trueup::shell::history::{JOURNAL, MOVED, RECORD};
-use trueup::shell::state::RunName;
+use trueup::model::run_name::RunName;
 
 fuzz_target!(|data: &[u8]| {
     let bodies = data.split(|b| *b == 0x1e).map(<[u8]>::to_vec);

@@ -6,16 +6,18 @@ use libfuzzer_sys::fuzz_target;
 use minijinja::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use trueup::catalog::compile::{HostInput, Selection, compile};
+use trueup::catalog::Selection;
+use trueup::manifest::evaluate::{HostInput, compile};
 use trueup::facts::Facts;
 use trueup::language::diagnostic::{Diagnostic, Diagnostics};
-use trueup::language::manifest::{self, Entry};
-use trueup::language::project::Project;
-use trueup::language::span::Sources;
+use trueup::manifest::play::{self, Entry};
+use trueup::manifest::project::Project;
+use trueup::model::span::Sources;
 use trueup::language::template::Templates;
-use trueup::language::{module, yaml};
-use trueup::resources::TYPES;
-use trueup::shell::body::Digest;
+use trueup::language::yaml;
+use trueup::manifest::module;
+use trueup::resources::types::TYPES;
+use trueup::model::body::Digest;
 
 fuzz_target!(|text: &str| {
     let types: Vec<&str> = TYPES.iter().map(|t| t.name()).collect();

@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use trueup::inventory::assemble::Builder;
 use trueup::inventory::{Pattern, ini};
 use trueup::language::diagnostic::Diagnostics;
-use trueup::language::span::{FileId, Sources, Span};
+use trueup::model::span::{FileId, Sources, Span};
 
 const HOSTS: &str = "db1\nlb.example.org\n[web]\nweb[01:12]\n[prod:children]\nweb\n[odd]\nweb03\ndb1\n";
 

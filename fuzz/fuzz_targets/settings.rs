@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use trueup::language::span::Sources;
+use trueup::model::span::Sources;
 use trueup::language::toml;
 
 fuzz_target!(|text: &str| {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use trueup::language::node::{Node, Yaml};
 use trueup::language::scope::Scope;
-use trueup::language::span::{Sources, Span};
+use trueup::model::span::{Sources, Span};
 use trueup::language::template::Templates;
 use trueup::language::yaml;
 

@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 use trueup::language::mask::masked;
-use trueup::language::span::Sources;
+use trueup::model::span::Sources;
 use trueup::language::vault::cipher::Keys;
 use trueup::language::vault::envelope::Envelope;
 use trueup::language::yaml;

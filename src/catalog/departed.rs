@@ -1,16 +1,12 @@
 //! Resources that the manifest no longer has and that are to be removed: they join the catalog, to be absent.
 
-use super::compile::{Compiler, Pending};
-use super::graph::{Edge, EdgeKind, Graph};
-use super::id::ResourceId;
-use super::link::References;
 use crate::facts::Facts;
 use crate::language::diagnostic::Diagnostics;
 use crate::language::node::{Node, Yaml};
-use crate::language::span::{FileId, Span};
 use crate::language::yaml;
+use crate::model::span::{FileId, Span};
 use crate::resources::batch::{Declared, Type};
-use crate::resources::{Departed, Places, TYPES};
+use crate::resources::{Departed, Places};
 
 /// One of them. No other resource of the catalog has its type and key.
 #[derive(Clone)]
@@ -41,7 +37,7 @@ impl Removal {
         }
     }
 
-    fn declared(&self) -> Declared {
+    pub(super) fn declared(&self) -> Declared {
         let params = yaml::parse_one(self.params, FileId::default()).ok().flatten();
         Declared {
             title: self.title.clone(),
@@ -52,43 +48,6 @@ impl Removal {
             places: Places::default(),
             managed_below: vec![],
             departed: Some(self.departed.clone()),
-        }
-    }
-}
-
-impl Compiler<'_> {
-    /// Adds them after all that was declared.
-    pub(super) fn depart(&mut self, removals: &[Removal]) {
-        for removal in removals {
-            let Some(ty) = TYPES.iter().position(|t| t.name() == removal.ty.name()) else { continue };
-            let Some(list) = self.declared.get_mut(ty) else { continue };
-            self.pending.push(Pending {
-                id: ResourceId::new(removal.ty.name(), removal.title.clone()),
-                ty,
-                index: list.len(),
-                span: Span::default(),
-                name: None,
-                tags: vec![],
-                controls: vec![],
-                references: References::default(),
-                departed: true,
-            });
-            list.push(removal.declared());
-        }
-    }
-}
-
-/// Each before what it came after; what a type implies is for what is to be there.
-pub(super) fn edges(graph: &mut Graph, removals: &[Removal], kept: &[&Pending]) {
-    let first = kept.iter().take_while(|p| !p.departed).count();
-    // Where one of them were a duplicate, nothing could be told by its number.
-    if kept.len() - first != removals.len() {
-        return;
-    }
-    for (n, removal) in removals.iter().enumerate() {
-        for then in &removal.before {
-            let edge = Edge { kind: EdgeKind::Require, span: Span::default() };
-            graph.add(first + n, first + then, edge);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The order of a catalog's resources: edges, the shortest cycle, manifest order between the unordered.
 
-use super::id::ResourceId;
-use crate::language::span::Span;
+use crate::model::id::ResourceId;
+use crate::model::span::Span;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 use std::collections::VecDeque;

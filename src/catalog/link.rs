@@ -1,57 +1,81 @@
 //! Where declarations meet: duplicates, references, the edges between resources.
 
-use super::compile::{Compiler, Pending};
+use super::entry::References;
 use super::graph::{Cycle, Edge, EdgeKind, Graph, cycle_text};
-use super::id::ResourceId;
 use crate::language::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
 use crate::language::node::{Node, Yaml};
-use crate::resources::batch::{Batch, Declared};
-use crate::resources::{Edges, Need, TYPES};
+use crate::model::id::ResourceId;
+use crate::model::span::Span;
+use crate::resources::batch::{Batch, Declared, Type};
+use crate::resources::{Edges, Need};
 use std::collections::HashMap;
 
-/// What a declaration refers to, by the words it is written under.
-#[derive(Clone, Default)]
-pub(super) struct References {
-    pub require: Vec<Node>,
-    pub before: Vec<Node>,
-    pub notify: Vec<Node>,
-    pub subscribe: Vec<Node>,
+/// A resource that is declared, not yet typed.
+pub(super) struct Pending {
+    pub id: ResourceId,
+    /// Which list, and its number in there.
+    pub ty: usize,
+    pub index: usize,
+    pub span: Span,
+    pub name: Option<String>,
+    pub tags: Vec<String>,
+    pub controls: Vec<String>,
+    pub references: References,
+    /// It has left the manifest, and is to be removed.
+    pub departed: bool,
 }
 
-impl References {
-    pub fn extend(&mut self, other: &Self) {
-        self.require.extend_from_slice(&other.require);
-        self.before.extend_from_slice(&other.before);
-        self.notify.extend_from_slice(&other.notify);
-        self.subscribe.extend_from_slice(&other.subscribe);
+/// All that is declared of one type.
+pub(super) struct List {
+    pub ty: &'static dyn Type,
+    pub declared: Vec<Declared>,
+    /// Once it is typed, if there is any.
+    pub batch: Option<Box<dyn Batch>>,
+}
+
+impl List {
+    pub fn of(ty: &'static dyn Type) -> Self {
+        Self { ty, declared: vec![], batch: None }
     }
+}
+
+fn batch<'a>(lists: &'a [List], p: &Pending) -> Option<&'a dyn Batch> {
+    lists.get(p.ty)?.batch.as_deref()
 }
 
 /// Resources that stand in the catalog, each once, and the ways to find them.
 pub(super) struct Linked<'a> {
+    pending: &'a [Pending],
     pub kept: Vec<&'a Pending>,
     pub keys: Vec<String>,
-    by_title: HashMap<(&'static str, &'a str), usize>,
-    by_key: HashMap<(&'static str, String), usize>,
+    by_title: HashMap<(&'a str, &'a str), usize>,
+    by_key: HashMap<(&'a str, String), usize>,
+    /// By path: what others can stand in.
+    holders: HashMap<String, usize>,
+    /// By path: what brings it as a home.
+    homes: HashMap<String, usize>,
     /// From the number a resource was declared under to its number here.
     number: Vec<usize>,
 }
 
 impl<'a> Linked<'a> {
-    pub fn new(compiler: &'a Compiler<'_>, batches: &[Option<Box<dyn Batch>>], found: &mut Diagnostics) -> Self {
-        let count = compiler.pending.len();
+    pub fn new(pending: &'a [Pending], lists: &[List], found: &mut Diagnostics) -> Self {
+        let count = pending.len();
         let mut this = Self {
+            pending,
             kept: Vec::with_capacity(count),
             keys: Vec::with_capacity(count),
             by_title: HashMap::with_capacity(count),
             by_key: HashMap::with_capacity(count),
+            holders: HashMap::new(),
+            homes: HashMap::new(),
             number: Vec::with_capacity(count),
         };
-        let declared = |p: &Pending| compiler.declared.get(p.ty).and_then(|list| list.get(p.index));
-        for p in &compiler.pending {
-            let key = batches.get(p.ty).and_then(Option::as_ref).map(|b| b.key(p.index)).unwrap_or_default();
-            let first = this.by_key.get(&(p.id.kind, key.clone())).copied();
-            let first = first.or_else(|| this.by_title.get(&(p.id.kind, p.id.title.as_str())).copied());
+        let declared = |p: &Pending| lists.get(p.ty).and_then(|list| list.declared.get(p.index));
+        for p in pending {
+            let key = batch(lists, p).map(|b| b.key(p.index)).unwrap_or_default();
+            let first = this.by_key.get(&(p.id.kind.as_str(), key.clone())).copied();
+            let first = first.or_else(|| this.by_title.get(&(p.id.kind.as_str(), p.id.title.as_str())).copied());
             if let Some(first) = first {
                 let other = this.kept.get(first).copied().unwrap_or(p);
                 let same = match (declared(p), declared(other)) {
@@ -79,26 +103,76 @@ impl<'a> Linked<'a> {
             }
             let n = this.kept.len();
             this.number.push(n);
-            this.by_title.insert((p.id.kind, &p.id.title), n);
-            this.by_key.insert((p.id.kind, key.clone()), n);
+            this.by_title.insert((p.id.kind.as_str(), &p.id.title), n);
+            this.by_key.insert((p.id.kind.as_str(), key.clone()), n);
             this.kept.push(p);
             this.keys.push(key);
         }
+        this.find_places(lists);
         this
     }
 
-    pub fn edges(&self, compiler: &Compiler<'_>, batches: &[Option<Box<dyn Batch>>], found: &mut Diagnostics) -> Graph {
+    /// Where two make the same path, the type that stands first in the table has it.
+    fn find_places(&mut self, lists: &[List]) {
+        for (n, p) in self.kept.iter().enumerate() {
+            let Some(batch) = batch(lists, p) else { continue };
+            if let Some(made) = batch.makes(p.index).filter(|made| made.holds) {
+                let holder = self.holders.entry(made.path.to_owned()).or_insert(n);
+                if self.kept.get(*holder).is_some_and(|other| other.ty > p.ty) {
+                    *holder = n;
+                }
+            }
+            if let Some(home) = batch.home(p.index) {
+                self.homes.entry(home).or_insert(n);
+            }
+        }
+    }
+
+    /// The edges that are written, those that the types imply, and then `more`, by the numbers of what was declared.
+    pub fn graph(
+        &self,
+        lists: &[List],
+        sets: &HashMap<String, Vec<usize>>,
+        more: &[(usize, usize, Edge)],
+        found: &mut Diagnostics,
+    ) -> Graph {
         let mut graph = Graph::new(self.kept.len());
-        for (p, &n) in compiler.pending.iter().zip(&self.number) {
-            let lists = [
+        self.add_written(&mut graph, lists, sets, found);
+        self.add_implied(&mut graph, lists);
+        // What was to go, and stands for something that stays, has no place in the order of what goes.
+        let stays = |n: usize, kept: usize| {
+            let departed = |p: Option<&Pending>| p.is_some_and(|p| p.departed);
+            departed(self.pending.get(n)) && !departed(self.kept.get(kept).copied())
+        };
+        for (first, then, edge) in more {
+            if let (Some(&a), Some(&b)) = (self.number.get(*first), self.number.get(*then))
+                && a != b
+                && !stays(*first, a)
+                && !stays(*then, b)
+            {
+                graph.add(a, b, *edge);
+            }
+        }
+        graph
+    }
+
+    fn add_written(
+        &self,
+        graph: &mut Graph,
+        lists: &[List],
+        sets: &HashMap<String, Vec<usize>>,
+        found: &mut Diagnostics,
+    ) {
+        for (p, &n) in self.pending.iter().zip(&self.number) {
+            let written = [
                 (&p.references.require, EdgeKind::Require, false),
                 (&p.references.before, EdgeKind::Require, true),
                 (&p.references.notify, EdgeKind::Notify, true),
                 (&p.references.subscribe, EdgeKind::Notify, false),
             ];
-            for (references, kind, forward) in lists {
+            for (references, kind, forward) in written {
                 for reference in references {
-                    for other in self.resolve(compiler, reference, found) {
+                    for other in self.resolve(sets, reference, found) {
                         let edge = Edge { kind, span: reference.span };
                         let (first, then) = if forward { (n, other) } else { (other, n) };
                         if first == then {
@@ -107,36 +181,41 @@ impl<'a> Linked<'a> {
                             continue;
                         }
                         if kind == EdgeKind::Notify {
-                            self.check_refreshes(then, reference, found);
+                            self.check_refreshes(lists, then, reference, found);
                         }
                         graph.add(first, then, edge);
                     }
                 }
             }
         }
+    }
+
+    fn add_implied(&self, graph: &mut Graph, lists: &[List]) {
         let departed = |n: usize| self.kept.get(n).is_some_and(|p| p.departed);
         let mut implied = Edges::default();
-        batches.iter().flatten().for_each(|b| b.relate(&mut implied));
+        lists.iter().filter_map(|list| list.batch.as_ref()).for_each(|b| b.relate(&mut implied));
         for (id, need) in implied.0 {
-            let Some(&n) = self.by_title.get(&(id.kind, id.title.as_str())) else { continue };
+            let Some(&n) = self.by_title.get(&(id.kind.as_str(), id.title.as_str())) else { continue };
             if departed(n) {
                 continue;
             }
-            let other = match need {
-                Need::Resource { kind, key } => self.by_key.get(&(kind, key)).copied(),
-                Need::Parent(path) => self.parent(&path),
+            let others = match need {
+                Need::Resource { kind, key } => [self.by_key.get(&(kind, key)).copied(), None],
+                Need::Parent(path) => [nearest(&self.holders, &path), nearest(&self.homes, &path)],
+                Need::Home(path) => [self.homes.get(&path).copied(), None],
             };
-            if let (Some(other), Some(p)) = (other.filter(|&o| o != n && !departed(o)), self.kept.get(n)) {
-                graph.add(other, n, Edge { kind: EdgeKind::Implied, span: p.span });
+            for other in others.into_iter().flatten().filter(|&o| o != n && !departed(o)) {
+                if let Some(p) = self.kept.get(n) {
+                    graph.add(other, n, Edge { kind: EdgeKind::Implied, span: p.span });
+                }
             }
         }
-        graph
     }
 
-    fn check_refreshes(&self, n: usize, reference: &Node, found: &mut Diagnostics) {
+    fn check_refreshes(&self, lists: &[List], n: usize, reference: &Node, found: &mut Diagnostics) {
         let Some(p) = self.kept.get(n) else { return };
-        if TYPES.get(p.ty).is_some_and(|t| !t.refreshes()) {
-            let can: Vec<_> = TYPES.iter().filter(|t| t.refreshes()).map(|t| t.name()).collect();
+        if lists.get(p.ty).is_some_and(|list| !list.ty.refreshes()) {
+            let can: Vec<_> = lists.iter().map(|list| list.ty).filter(|t| t.refreshes()).map(|t| t.name()).collect();
             found.push(
                 Diagnostic::error(
                     "nothing to refresh",
@@ -148,24 +227,8 @@ impl<'a> Linked<'a> {
         }
     }
 
-    /// The nearest resource that makes a directory above this path.
-    fn parent(&self, path: &str) -> Option<usize> {
-        let mut at = path;
-        loop {
-            at = at.rsplit_once('/')?.0;
-            if at.is_empty() {
-                return None;
-            }
-            for kind in ["directory", "symlink"] {
-                if let Some(n) = self.by_key.get(&(kind, at.to_owned())) {
-                    return Some(*n);
-                }
-            }
-        }
-    }
-
     /// What a reference such as `service[nginx]` means.
-    fn resolve(&self, compiler: &Compiler<'_>, node: &Node, found: &mut Diagnostics) -> Vec<usize> {
+    fn resolve(&self, sets: &HashMap<String, Vec<usize>>, node: &Node, found: &mut Diagnostics) -> Vec<usize> {
         let Yaml::String(text) = &node.value else {
             let label = format!("a reference is written `type[title]`, this is {}", node.value.kind());
             found.push(Diagnostic::error("wrong reference", Some(node.span), label));
@@ -181,14 +244,10 @@ impl<'a> Linked<'a> {
             });
             return vec![];
         };
-        if kind == "module" {
-            if let Some(numbers) = compiler.modules.get(title) {
-                return numbers.iter().filter_map(|n| self.number.get(*n)).copied().collect();
-            }
-        } else if let Some(ty) = TYPES.iter().find(|t| t.name() == kind)
-            && let Some(n) =
-                self.by_title.get(&(ty.name(), title)).or_else(|| self.by_key.get(&(ty.name(), title.to_owned())))
-        {
+        if let Some(numbers) = sets.get(text.trim()) {
+            return numbers.iter().filter_map(|n| self.number.get(*n)).copied().collect();
+        }
+        if let Some(n) = self.by_title.get(&(kind, title)).or_else(|| self.by_key.get(&(kind, title.to_owned()))) {
             return vec![*n];
         }
         let d = Diagnostic::error("unknown resource", Some(node.span), format!("{text} is not declared for this host"));
@@ -215,6 +274,18 @@ pub(super) fn cycle_error(cycle: &Cycle, linked: &Linked<'_>) -> Diagnostic {
     d.help(format!("the shortest cycle is {}: take out one of these", cycle_text(cycle, id)))
 }
 
+/// What is found under the nearest path above this one.
+fn nearest(by_path: &HashMap<String, usize>, path: &str) -> Option<usize> {
+    let mut at = path;
+    while let Some((above, _)) = at.rsplit_once('/') {
+        if let Some(n) = by_path.get(above) {
+            return Some(*n);
+        }
+        at = above;
+    }
+    None
+}
+
 /// Equal values, wherever they were written.
 fn same(a: &Node, b: &Node) -> bool {
     match (&a.value, &b.value) {
@@ -223,23 +294,5 @@ fn same(a: &Node, b: &Node) -> bool {
             a.len() == b.len() && a.iter().all(|(k, v)| b.iter().any(|(l, w)| k.value == l.value && same(v, w)))
         }
         (a, b) => a == b,
-    }
-}
-
-/// Tells each directory that is purged what of it is managed.
-pub(super) fn tell_what_is_managed(pending: &[Pending], declared: &mut [Vec<Declared>]) {
-    let paths = pending.iter().filter(|p| ["directory", "file", "symlink"].contains(&p.id.kind));
-    let mut paths: Vec<&str> = paths.map(|p| p.id.title.as_str()).collect();
-    paths.sort_unstable();
-    let directories = TYPES.iter().zip(declared).filter(|(ty, _)| ty.name() == "directory");
-    for (_, declared) in directories {
-        for directory in declared.iter_mut().filter(|d| d.params.get("purge").or(d.params.get("recurse")).is_some()) {
-            let top = format!("{}/", directory.title);
-            directory.managed_below = {
-                let from = paths.partition_point(|p| *p < top.as_str());
-                let below = paths.iter().skip(from).take_while(|p| p.starts_with(&top));
-                below.map(|p| (*p).to_owned()).collect()
-            };
-        }
     }
 }

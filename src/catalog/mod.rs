@@ -1,22 +1,23 @@
 //! One host's resources as a dependency graph, all values final.
 
-mod body;
-pub mod compile;
 pub mod departed;
+pub mod draft;
+pub mod entry;
 pub mod graph;
-pub mod id;
 mod link;
+mod managed;
 pub mod parts;
 mod selection;
 
 use crate::facts::Facts;
-use crate::language::span::Place;
+use crate::model::id::ResourceId;
+use crate::model::span::Place;
 use crate::resources::batch::{Batch, Declared};
 use crate::shell::health::HealthCheck;
 use graph::Graph;
-use id::ResourceId;
+pub use selection::Selection;
 
-/// What one host is to be. Made by [`compile::compile`], or from its [`parts::Parts`] again.
+/// What one host is to be. Made from a [`draft::Draft`], or from its [`parts::Parts`] again.
 pub struct Catalog {
     pub host: String,
     pub facts: Facts,

@@ -4,9 +4,9 @@ use super::graph::{Edge, EdgeKind, Graph};
 use super::{Catalog, Resource};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics, Severity};
-use crate::language::span::{Sources, Span};
-use crate::resources::TYPES;
+use crate::model::span::{Sources, Span};
 use crate::resources::batch::{Declared, Type};
+use crate::resources::types::TYPES;
 
 /// All of a catalog but what it is made for: facts are given to it again.
 #[derive(Clone, Debug)]

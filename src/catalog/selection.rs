@@ -1,8 +1,8 @@
 //! Which of a catalog's resources are asked for by their tags, and what comes along with them.
 
 use super::graph::Graph;
-use super::id::ResourceId;
 use crate::language::diagnostic::{Diagnostic, did_you_mean};
+use crate::model::id::ResourceId;
 use std::collections::BTreeSet;
 
 /// Which resources are asked for by their tags.
@@ -113,7 +113,7 @@ impl Selection {
 mod tests {
     use super::super::graph::{Edge, EdgeKind};
     use super::*;
-    use crate::language::span::Span;
+    use crate::model::span::Span;
 
     /// Selects among a package, two resources made as one of which the second needs the package, and a file.
     fn select(tags: &[&str], skip_tags: &[&str]) -> Vec<bool> {

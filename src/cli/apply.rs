@@ -1,12 +1,13 @@
-use super::fleet::{self, FleetArgs, ReportArgs};
+use super::args::{FleetArgs, ReportArgs};
+use super::output::{self, CliError, Output};
 use super::prune::PruneArgs;
 use super::record::{RecordArgs, Recorder};
 use super::rollout::RolloutArgs;
 use super::saved::{Ready, TrustArgs};
-use super::{CliError, Output, prompt};
+use super::{fleet, loaded, prompt};
 use crate::engine::outcome::{HostReport, Totals, exit_code};
 use crate::engine::run::{Event, Mode, Operator, Wave};
-use crate::language::rollout::Rollout;
+use crate::manifest::rollout::Rollout;
 use crate::report::progress::{Progress, part};
 use crate::report::say;
 use crate::report::timings::RunTimings;
@@ -44,7 +45,7 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     let (prepared, order, saved) = match args.trust.load(&args.fleet, &given, output)? {
         Some(Ready { prepared, hosts }) => (prepared, args.rollout.of(&hosts.rollout, &hosts.plays)?, Some(hosts)),
         None => {
-            let mut loaded = fleet::load_project(&args.fleet.project, output)?;
+            let mut loaded = loaded::load_project(&args.fleet.project, output)?;
             args.rollout.retry(&mut loaded, &args.fleet.project, output)?;
             let plays: Vec<Rollout> = loaded.project.plays.iter().map(|p| p.rollout.clone()).collect();
             let hosts: Vec<Vec<usize>> = loaded.hosts.iter().map(|(_, plays)| plays.clone()).collect();
@@ -114,7 +115,7 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
         let timings = timings.map_or(String::new(), |t| t.text(output.style()));
         format!("{applied}{}{timings}", text::outcome(&reports, &options))
     };
-    super::tell(&told, recorder.end(&reports, exit_code(&reports)))
+    output::tell(&told, recorder.end(&reports, exit_code(&reports)))
 }
 
 /// What became of the question whether to apply.
@@ -162,7 +163,7 @@ impl Operator for Attended<'_> {
         if let Some(progress) = self.progress.take() {
             progress.finish();
         }
-        let _ = super::print(&text::plan(plans, &self.options));
+        let _ = output::print(&text::plan(plans, &self.options));
         self.answer = match prompt::confirms(&question(plans), interrupted) {
             _ if interrupted() => Answer::Interrupted,
             false => Answer::No,

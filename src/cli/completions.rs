@@ -1,4 +1,4 @@
-use super::CliError;
+use super::output::{self, CliError};
 use clap_complete::Shell;
 
 #[derive(Debug, clap::Args)]
@@ -10,6 +10,6 @@ pub struct Args {
 pub fn run(args: &Args, mut command: clap::Command) -> Result<u8, CliError> {
     let mut out = vec![];
     clap_complete::generate(args.shell, &mut command, "trueup", &mut out);
-    super::print(&String::from_utf8_lossy(&out))?;
+    output::print(&String::from_utf8_lossy(&out))?;
     Ok(0)
 }

@@ -1,20 +1,22 @@
 //! How each host is reached: from the inventory's variables and the command line to a connection.
 
-use super::CliError;
-use super::fleet::{ConnectionArgs, Loaded};
+use super::args::ConnectionArgs;
+use super::invocation::local_user;
+use super::loaded::Loaded;
+use super::output::CliError;
+use super::prompt::ask;
 use crate::engine::run::{Connect, Job};
 use crate::inventory::connection;
 use crate::language::diagnostic::Diagnostic;
 use crate::language::scope::Scope;
-use crate::language::secret::Secret;
+use crate::model::secret::Secret;
 use crate::saved::{Reach, SshPlace};
 use crate::transport::openssh::{Configuration, Destination};
 use crate::transport::ssh::{self, SshOptions};
 use crate::transport::{Agent, Become, BoxFuture, Connection, Target, TransportError, local};
 use minijinja::Value;
 use std::collections::HashMap;
-use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Passwords that were asked for, once for all hosts.
@@ -37,19 +39,6 @@ impl Asked {
         };
         Ok(Self { password, become_password })
     }
-}
-
-/// A password that is typed and not shown.
-pub fn ask(prompt: &str) -> Result<Secret, CliError> {
-    let answer = rpassword::prompt_password(prompt);
-    answer.map(Secret::new).map_err(|e| CliError::Other(format!("no password could be asked for: {e}")))
-}
-
-pub fn ask_passphrase(path: &Path) -> Option<Secret> {
-    if !std::io::stdin().is_terminal() {
-        return None;
-    }
-    rpassword::prompt_password(format!("passphrase of {}: ", path.display())).ok().map(Secret::new)
 }
 
 /// How one host is reached.
@@ -251,13 +240,4 @@ fn plain(destination: Destination, me: String) -> Target {
 pub fn openssh(args: &ConnectionArgs) -> Configuration {
     let key_files = args.private_key.clone().into_iter().map(expand).collect();
     Configuration::new(args.ssh_config.clone().map(expand), home(), key_files)
-}
-
-/// Who this process runs as, whatever its environment says.
-pub fn local_user() -> Option<String> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let uid = status.lines().find_map(|l| l.strip_prefix("Uid:"))?.split_whitespace().nth(1)?.to_owned();
-    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
-    let mut fields = passwd.lines().map(|l| l.split(':').collect::<Vec<_>>());
-    fields.find(|f| f.get(2) == Some(&uid.as_str())).and_then(|f| f.first().map(|n| (*n).to_owned()))
 }

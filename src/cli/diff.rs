@@ -1,5 +1,6 @@
+use super::output::{self, CliError, Output};
+use super::record;
 use super::show::reports;
-use super::{CliError, Output, record};
 use crate::engine::compare::Comparison;
 use crate::report::{compare, json};
 
@@ -27,6 +28,6 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
         }
         false => compare::text(&before, &after, &comparison, output.style()),
     };
-    super::print(&text)?;
+    output::print(&text)?;
     Ok(0)
 }

@@ -1,7 +1,7 @@
-use super::{CliError, Output};
+use super::output::{self, CliError, Output};
 use crate::language::diagnostic::did_you_mean;
 use crate::report::doc;
-use crate::resources::TYPES;
+use crate::resources::types::TYPES;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -22,6 +22,6 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
             }
         },
     };
-    super::print(&text)?;
+    output::print(&text)?;
     Ok(0)
 }

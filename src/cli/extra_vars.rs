@@ -4,9 +4,9 @@ use crate::inventory::vars::{self, Contents};
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::language::mask::masked;
 use crate::language::node::{Mapping, Node, Yaml};
-use crate::language::span::{Sources, Span, Spanned};
 use crate::language::vault::Keyring;
 use crate::language::yaml;
+use crate::model::span::{Sources, Span, Spanned};
 use std::path::Path;
 
 /// `-e`: `name=value`, several of them, a mapping, or `@FILE`, which `keyring` opens where it is encrypted.

@@ -1,5 +1,6 @@
-use super::fleet::{self, ConnectionArgs, HostArgs};
-use super::{CliError, Output};
+use super::args::{ConnectionArgs, HostArgs};
+use super::fleet;
+use super::output::{self, CliError, Output};
 use crate::engine::outcome::HostStatus;
 use crate::report::facts;
 use crate::report::say;
@@ -33,7 +34,7 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
                 if args.json {
                     document.insert(host.host.clone(), json!(facts));
                 } else {
-                    super::print(&facts::text(&host.host, facts, output.style()))?;
+                    output::print(&facts::text(&host.host, facts, output.style()))?;
                 }
             }
             Err(HostStatus::Unreachable { reason, help }) => {
@@ -51,7 +52,7 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     }
     if args.json {
         let text = serde_json::to_string_pretty(&document).map_err(|e| CliError::Other(e.to_string()))?;
-        super::print(&format!("{text}\n"))?;
+        output::print(&format!("{text}\n"))?;
     }
     Ok(code)
 }

@@ -1,15 +1,15 @@
 //! What is found out about a project beyond what keeps it from being read.
 
-use super::fleet::groups_value;
-use crate::catalog::compile::{HostInput, Selection, compile};
+use crate::catalog::Selection;
 use crate::facts::Facts;
 use crate::inventory::Inventory;
 use crate::language::diagnostic::{Diagnostics, Severity};
-use crate::language::project::Project;
+use crate::manifest::evaluate::{HostInput, compile};
+use crate::manifest::project::Project;
+use minijinja::Value;
 
 /// What else is wrong with a project that could not be read whole: each host's catalog is tried with what there is.
-pub fn tell_more(project: &Project, inventory: &Inventory, found: &mut Diagnostics) {
-    let groups = groups_value(inventory);
+pub fn tell_more(project: &Project, inventory: &Inventory, groups: &Value, found: &mut Diagnostics) {
     let names: Vec<String> = match inventory.hosts() {
         [] => vec!["localhost".into()],
         hosts => hosts.iter().map(|h| h.name.clone()).collect(),
@@ -21,7 +21,7 @@ pub fn tell_more(project: &Project, inventory: &Inventory, found: &mut Diagnosti
             name: &name,
             group_names: &group_names,
             vars: inventory.vars_of(&name).into_iter().map(|l| l.vars).collect(),
-            groups: &groups,
+            groups,
             plays: project.plays.iter().collect(),
         };
         let Err(more) = compile(project, &input, Facts::sample(), &Selection::default()) else { continue };

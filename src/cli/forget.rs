@@ -1,7 +1,8 @@
-use super::fleet::{self, ConnectionArgs, HostArgs, ProjectArgs};
+use super::args::{ConnectionArgs, HostArgs, ProjectArgs};
+use super::output::{self, CliError, Output};
 use super::record::{RecordArgs, Recorder};
-use super::{CliError, Output};
-use crate::catalog::compile::Selection;
+use super::{fleet, loaded};
+use crate::catalog::Selection;
 use crate::engine::outcome::{HostReport, HostStatus, exit_code};
 use crate::engine::run::ledgers::Whose;
 use crate::ledger::Entry;
@@ -41,7 +42,7 @@ pub struct Args {
 
 pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     let project = ProjectArgs { manifest: args.manifest.clone(), hosts: args.hosts.clone() };
-    let loaded = fleet::load_project(&project, output)?;
+    let loaded = loaded::load_project(&project, output)?;
     let prepared = fleet::prepare(loaded, &args.connection, Selection::default(), &args.manifest, output)?;
     let run = prepared.because(args.record.reason.clone()).into_run()?;
     let mut recorder = Recorder::new(&args.record, Purpose::Forget, &run, &args.hosts, Some(&args.manifest), output)?;
@@ -83,7 +84,7 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     } else {
         told(&reports, output)
     };
-    super::tell(&text, recorder.end(&reports, exit_code(&reports)))
+    output::tell(&text, recorder.end(&reports, exit_code(&reports)))
 }
 
 /// What was released, and then what stood in the way.

@@ -1,7 +1,9 @@
-use super::fleet::{self, ProjectArgs};
-use super::{CliError, Output};
-use crate::catalog::compile::{HostInput, Selection, compile};
+use super::args::ProjectArgs;
+use super::loaded;
+use super::output::{self, CliError, Output};
+use crate::catalog::Selection;
 use crate::facts::Facts;
+use crate::manifest::evaluate::{HostInput, compile};
 use crate::report::graph;
 use clap::ValueEnum;
 
@@ -25,9 +27,9 @@ enum Format {
 
 /// Draws without speaking to the host: as if it were a plain Debian.
 pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
-    let loaded = fleet::load_project(&args.project, output)?;
-    let groups = fleet::groups_value(&loaded.inventory);
-    let jobs = fleet::jobs(&loaded);
+    let loaded = loaded::load_project(&args.project, output)?;
+    let groups = loaded::groups_value(&loaded.inventory);
+    let jobs = loaded::jobs(&loaded);
     let wanted = |host: &&crate::engine::run::Job| args.host.as_ref().is_none_or(|h| *h == host.host);
     let Some(job) = jobs.iter().find(wanted) else {
         let host = args.host.as_deref().unwrap_or_default();
@@ -41,8 +43,8 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
         plays: job.plays.iter().filter_map(|n| loaded.project.plays.get(*n)).collect(),
     };
     let catalog = compile(&loaded.project, &input, Facts::sample(), &Selection::default())
-        .map_err(|found| fleet::told(&found, &loaded.project.templates.sources, output))?;
-    super::print(&match args.format {
+        .map_err(|found| output::told(&found, &loaded.project.templates.sources, output))?;
+    output::print(&match args.format {
         Format::Dot => graph::dot(&catalog),
         Format::Mermaid => graph::mermaid(&catalog),
     })?;

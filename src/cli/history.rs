@@ -1,6 +1,7 @@
-use super::fleet::{self, ConnectionArgs, HostArgs};
+use super::args::{ConnectionArgs, HostArgs};
+use super::output::{self, CliError, Output};
 use super::vault::VaultArgs;
-use super::{CliError, Output, record};
+use super::{fleet, record};
 use crate::engine::outcome::HostStatus;
 use crate::engine::rebuilt;
 use crate::report::say;
@@ -56,7 +57,7 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
         true => format!("{}\n", json::history(&runs).map_err(|e| CliError::Other(e.to_string()))?),
         false => history::list(&runs, output.style()),
     };
-    super::print(&text)?;
+    output::print(&text)?;
     Ok(0)
 }
 
@@ -87,7 +88,7 @@ fn from_hosts(args: &Args, output: &Output) -> Result<u8, CliError> {
         true => format!("{}\n", json::rebuilt(&runs, &unread).map_err(|e| CliError::Other(e.to_string()))?),
         false => history::rebuilt(&runs, &unread, output.style()),
     };
-    super::print(&text)?;
+    output::print(&text)?;
     Ok(code)
 }
 
@@ -99,7 +100,7 @@ fn verify(kept: Option<&str>, output: &Output) -> Result<u8, CliError> {
                 .into(),
         )),
         Verdict::Whole { records, head, .. } => {
-            super::print(&format!("{records} records, each as it was written\nthe last one's hash: {head}\n"))?;
+            output::print(&format!("{records} records, each as it was written\nthe last one's hash: {head}\n"))?;
             Ok(0)
         }
         Verdict::Broken { number, run, why } => {

@@ -1,4 +1,4 @@
-use super::CliError;
+use super::output::{self, CliError};
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -29,9 +29,9 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
             std::fs::create_dir_all(dir)?;
         }
         std::fs::OpenOptions::new().write(true).create_new(true).open(&path)?.write_all(text.as_bytes())?;
-        super::print(&format!("{}\n", path.display()))?;
+        output::print(&format!("{}\n", path.display()))?;
     }
     let cd = if args.dir.as_os_str() == "." { String::new() } else { format!("cd {} && ", args.dir.display()) };
-    super::print(&format!("\nNext: put your hosts into hosts.yml, then\n  {cd}trueup plan\n"))?;
+    output::print(&format!("\nNext: put your hosts into hosts.yml, then\n  {cd}trueup plan\n"))?;
     Ok(0)
 }

@@ -1,5 +1,6 @@
-use super::fleet::{self, HostArgs};
-use super::{CliError, Output};
+use super::args::HostArgs;
+use super::loaded;
+use super::output::{self, CliError, Output};
 use crate::inventory::show;
 
 #[derive(Debug, clap::Args)]
@@ -15,11 +16,11 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
-    let (mut inventory, mut sources) = fleet::load_inventory(&args.hosts, output)?;
+    let (mut inventory, mut sources) = loaded::load_inventory(&args.hosts, output)?;
     if args.list || args.host.is_some() {
         let all: Vec<String> = inventory.hosts().iter().map(|h| h.name.clone()).collect();
         let shown = all.iter().map(String::as_str).filter(|h| args.host.as_deref().is_none_or(|one| one == *h));
-        fleet::open_inventory(&args.hosts, (&mut inventory, &mut sources), shown, output)?;
+        loaded::open_inventory(&args.hosts, (&mut inventory, &mut sources), shown, output)?;
     }
     let json = |value| serde_json::to_string_pretty(&value).map_err(|e| CliError::Other(e.to_string()));
     let text = match (&args.host, &args.hosts.limit) {
@@ -28,9 +29,9 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
         }
         (Some(host), _) => json(show::host(&inventory, host))? + "\n",
         (None, _) if args.list => json(show::list(&inventory))? + "\n",
-        (None, Some(limit)) => fleet::limit(&inventory, limit, output)?.iter().map(|h| format!("{h}\n")).collect(),
+        (None, Some(limit)) => loaded::limit(&inventory, limit, output)?.iter().map(|h| format!("{h}\n")).collect(),
         (None, None) => show::graph(&inventory),
     };
-    super::print(&text)?;
+    output::print(&text)?;
     Ok(0)
 }

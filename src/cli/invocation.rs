@@ -1,9 +1,8 @@
 //! One call of the program: who makes it, when, and what it is named on the hosts.
 
-use super::CliError;
-use super::connect::local_user;
-use crate::shell::state::RunName;
-use crate::store::utc::Utc;
+use super::output::CliError;
+use crate::model::run_name::RunName;
+use crate::model::utc::Utc;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -28,4 +27,13 @@ pub fn run_name() -> Result<RunName, CliError> {
 pub fn owner() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{}@{}", local_user().unwrap_or_else(|| "somebody".into()), host.trim())
+}
+
+/// Who this process runs as, whatever its environment says.
+pub fn local_user() -> Option<String> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let uid = status.lines().find_map(|l| l.strip_prefix("Uid:"))?.split_whitespace().nth(1)?.to_owned();
+    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
+    let mut fields = passwd.lines().map(|l| l.split(':').collect::<Vec<_>>());
+    fields.find(|f| f.get(2) == Some(&uid.as_str())).and_then(|f| f.first().map(|n| (*n).to_owned()))
 }

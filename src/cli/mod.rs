@@ -1,6 +1,7 @@
 //! The command line: one file a command, each thin. It parses, calls the library, chooses the report.
 
 mod apply;
+mod args;
 mod completions;
 mod connect;
 mod diff;
@@ -15,6 +16,8 @@ mod history;
 mod init;
 mod inventory;
 mod invocation;
+mod loaded;
+mod output;
 mod plan;
 mod prepared;
 mod prompt;
@@ -31,9 +34,8 @@ mod vault;
 
 use crate::engine::run::RunError;
 use crate::report::say;
-use crate::report::style::Style;
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
-use std::io::IsTerminal;
+use clap::{CommandFactory, Parser, Subcommand};
+use output::{CliError, Output, is_gone};
 
 /// Brings a fleet into line with what was written down: no agent, no Python, one round trip a host.
 #[derive(Debug, Parser)]
@@ -43,24 +45,6 @@ pub struct Cli {
     command: Command,
     #[command(flatten)]
     output: Output,
-}
-
-/// How results are shown.
-#[derive(Clone, Debug, clap::Args)]
-struct Output {
-    /// When to colour: NO_COLOR and a standard output that is no terminal mean never.
-    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
-    color: Colour,
-    /// Only the summary; no progress.
-    #[arg(short, long, global = true)]
-    quiet: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Colour {
-    Auto,
-    Always,
-    Never,
 }
 
 #[derive(Debug, Subcommand)]
@@ -99,37 +83,6 @@ enum Command {
     Completions(completions::Args),
 }
 
-/// Why a command could not do its work. Everything that is wrong on a host is in a report instead.
-#[derive(Debug, thiserror::Error)]
-pub enum CliError {
-    /// Findings about what was written, as text.
-    #[error("{0}")]
-    Found(String),
-    #[error("{0}")]
-    Other(String),
-    #[error("cannot write: {0}")]
-    Io(#[from] std::io::Error),
-    #[error(transparent)]
-    Find(#[from] crate::store::history::FindError),
-    #[error("the history cannot be read: {0}")]
-    History(#[from] crate::store::history::HistoryError),
-    #[error(transparent)]
-    Run(#[from] RunError),
-}
-
-impl Output {
-    fn style(&self) -> Style {
-        let auto = || std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) && std::io::stdout().is_terminal();
-        Style {
-            colour: match self.color {
-                Colour::Always => true,
-                Colour::Never => false,
-                Colour::Auto => auto(),
-            },
-        }
-    }
-}
-
 /// Runs the command line; the exit code is its result.
 pub fn run(cli: Cli) -> u8 {
     let output = &cli.output;
@@ -165,35 +118,4 @@ pub fn run(cli: Cli) -> u8 {
             if matches!(error, CliError::Run(RunError::Interrupted)) { 130 } else { 1 }
         }
     }
-}
-
-/// Writes what a run came to, which is on record by then: who reads it may be gone, and its log's disk full. The exit
-/// code still tells of the run, and is no zero where what it came to is lost.
-fn tell(text: &str, ended: Result<u8, CliError>) -> Result<u8, CliError> {
-    let (unsaid, code) = match (print(text), ended) {
-        (Ok(()), ended) => return ended,
-        (Err(unsaid), ended) => (unsaid, ended?),
-    };
-    if is_gone(&unsaid) {
-        return Ok(code);
-    }
-    if code == 0 {
-        return Err(unsaid);
-    }
-    say!("error: {unsaid}");
-    Ok(code)
-}
-
-/// Whether it is that nobody reads on, as with `trueup … | head`.
-fn is_gone(error: &CliError) -> bool {
-    matches!(error, CliError::Io(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
-}
-
-/// Writes a result to standard output.
-fn print(text: &str) -> Result<(), CliError> {
-    use std::io::Write as _;
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()?;
-    Ok(())
 }

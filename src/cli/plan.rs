@@ -1,7 +1,8 @@
-use super::fleet::{self, FleetArgs, ReportArgs};
+use super::args::{FleetArgs, ReportArgs};
+use super::fleet;
+use super::output::{self, CliError, Output};
 use super::prune::PruneArgs;
 use super::saved::SaveArgs;
-use super::{CliError, Output};
 use crate::engine::outcome::exit_code;
 use crate::engine::run::Mode;
 use crate::report::progress::Progress;
@@ -42,7 +43,7 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
         let timings = timings.map_or(String::new(), |t| t.text(output.style()));
         format!("{}{timings}", text::plan(&reports, &args.report.options(output)))
     };
-    let code = super::tell(&told, Ok(exit_code(&reports)))?;
+    let code = output::tell(&told, Ok(exit_code(&reports)))?;
     if let Some(out) = &args.save.out {
         args.save.save(out, &run, reached, reports, output)?;
     }

@@ -1,20 +1,21 @@
 //! A run that is ready to begin.
 
-use super::CliError;
-use super::connect::{Way, Ways, ask_passphrase};
-use super::fleet::ConnectionArgs;
+use super::args::ConnectionArgs;
+use super::connect::{Way, Ways};
 use super::invocation::{cache_dir, owner, run_name};
+use super::output::CliError;
+use super::prompt::ask_passphrase;
 use super::prune::PruneArgs;
-use crate::catalog::compile::Selection;
+use crate::catalog::Selection;
 use crate::engine::options::ApplyOptions;
 use crate::engine::run::{Job, Run};
 use crate::engine::schedule::Order;
-use crate::language::project::Project;
+use crate::manifest::project::Project;
+use crate::model::utc::Utc;
 use crate::saved::Reach;
 use crate::shell::apply::Keep;
 use crate::shell::frame::Limits;
 use crate::store::facts::RememberedFacts;
-use crate::store::utc::Utc;
 use crate::transport::auth::Keys;
 use crate::transport::hops::Hops;
 use crate::transport::known_hosts::KnownHosts;
@@ -73,7 +74,7 @@ impl Prepared {
 /// What is to be done, and how its hosts are reached.
 pub struct Work {
     pub project: Arc<Project>,
-    /// As [`super::fleet::Loaded::identity`].
+    /// As [`super::loaded::Loaded::identity`].
     pub identity: String,
     pub keep: Keep,
     pub jobs: Vec<Job>,

@@ -1,8 +1,11 @@
 //! A question at the terminal.
 
+use super::output::CliError;
+use crate::model::secret::Secret;
 use crate::report::say;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 
 /// Between two looks at whether the question was interrupted: a signal alone ends no reading.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
@@ -44,4 +47,17 @@ fn line(interrupted: &dyn Fn() -> bool) -> Option<String> {
         }
     }
     None
+}
+
+/// A password that is typed and not shown.
+pub fn ask(prompt: &str) -> Result<Secret, CliError> {
+    let answer = rpassword::prompt_password(prompt);
+    answer.map(Secret::new).map_err(|e| CliError::Other(format!("no password could be asked for: {e}")))
+}
+
+pub fn ask_passphrase(path: &Path) -> Option<Secret> {
+    if !std::io::stdin().is_terminal() {
+        return None;
+    }
+    rpassword::prompt_password(format!("passphrase of {}: ", path.display())).ok().map(Secret::new)
 }

@@ -1,19 +1,19 @@
 //! The history: where it is, and what is put on record of a run.
 
-use super::connect::local_user;
-use super::fleet::{self, HostArgs};
-use super::{CliError, Output};
+use super::args::HostArgs;
+use super::invocation::local_user;
+use super::output::{self, CliError, Output};
 use crate::engine::outcome::{ChangeStatus, HostReport, Totals};
 use crate::engine::run::Run;
 use crate::language::settings::{self, Settings};
-use crate::language::span::Sources;
+use crate::model::run_name::RunName;
+use crate::model::span::Sources;
+use crate::model::utc::Utc;
 use crate::plan::digest;
 use crate::report::say;
-use crate::shell::state::RunName;
 use crate::store::history::prune::Keep;
 use crate::store::history::record::{Began, By, Ended, From, Process, Purpose};
 use crate::store::history::{History, HistoryError};
-use crate::store::utc::Utc;
 use std::path::{Path, PathBuf};
 
 /// What is put on record.
@@ -135,7 +135,7 @@ pub fn history_of(dir: &Path, output: &Output) -> Result<History, CliError> {
 
 fn settings(dir: &Path, output: &Output) -> Result<Settings, CliError> {
     let mut sources = Sources::default();
-    settings::read(dir, &mut sources).map_err(|found| fleet::told(&found, &sources, output))
+    settings::read(dir, &mut sources).map_err(|found| output::told(&found, &sources, output))
 }
 
 /// The store that the settings name, or the one below the user's XDG state folder.

@@ -1,6 +1,7 @@
-use super::fleet::{self, ConnectionArgs, HostArgs, ReportArgs};
+use super::args::{ConnectionArgs, HostArgs, ReportArgs};
+use super::output::{self, CliError, Output};
 use super::record::{RecordArgs, Recorder};
-use super::{CliError, Output, prompt};
+use super::{fleet, prompt};
 use crate::engine::outcome::{HostReport, exit_code};
 use crate::engine::run::rollback::{Rollback, RollbackError};
 use crate::engine::run::{Event, Operator};
@@ -80,7 +81,7 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
         let changes = if shown { String::new() } else { text::changes_of(reports, &options) };
         format!("run {name}, taken back by {}:\n\n{changes}{}", run.apply.run, text::outcome(reports, &options))
     };
-    let code = super::tell(&told, end(recorder, name, reports))?;
+    let code = output::tell(&told, end(recorder, name, reports))?;
     if !args.report.json && !rolled.without.is_empty() {
         say!("not in that run: {}", rolled.without.join(", "));
     }
@@ -130,7 +131,7 @@ impl Operator for Attended<'_> {
         let Some(recorder) = &mut self.recorder else { return false };
         if self.asks {
             self.shown = true;
-            let _ = super::print(&text::plan(plans, &self.options));
+            let _ = output::print(&text::plan(plans, &self.options));
             if !prompt::confirms(&format!("Take back run {run} as shown?"), interrupted) {
                 say!("nothing was changed");
                 self.ends = Some(Ok(if interrupted() { 130 } else { 0 }));

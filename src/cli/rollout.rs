@@ -1,11 +1,13 @@
 //! In what order and how many at a time an apply comes to its hosts.
 
-use super::fleet::{Loaded, ProjectArgs};
-use super::{CliError, Output, record, show};
+use super::args::ProjectArgs;
+use super::loaded::Loaded;
+use super::output::{CliError, Output};
+use super::{record, show};
 use crate::engine::outcome::{HostReport, HostStatus};
 use crate::engine::rollout::{self, Asked};
 use crate::engine::schedule::Order;
-use crate::language::rollout::{Amount, Rollout};
+use crate::manifest::rollout::{Amount, Rollout};
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::str::FromStr;

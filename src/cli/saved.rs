@@ -1,23 +1,24 @@
 //! Plans in files: writing one, signing it, and making it ready to be applied.
 
-use super::connect::{Asked, Way, ask_passphrase};
-use super::fleet::{self, FleetArgs};
+use super::args::FleetArgs;
+use super::connect::{Asked, Way};
 use super::invocation::owner;
+use super::output::{self, CliError, Output};
 use super::prepared::{Prepared, Work};
-use super::{CliError, Output};
-use crate::catalog::compile::Selection;
+use super::prompt::ask_passphrase;
+use crate::catalog::Selection;
 use crate::engine::outcome::{HostReport, exit_code};
 use crate::engine::run::{Job, Run};
 use crate::language::diagnostic::Diagnostics;
-use crate::language::project;
-use crate::language::rollout::Rollout;
-use crate::language::span::Sources;
+use crate::manifest::project;
+use crate::manifest::rollout::Rollout;
+use crate::model::body::Digest;
+use crate::model::span::Sources;
+use crate::model::utc::Utc;
 use crate::report::say;
 use crate::saved::seal::SealKey;
 use crate::saved::signers::Signers;
 use crate::saved::{Head, Reach, SavedPlan, file, signature};
-use crate::shell::body::Digest;
-use crate::store::utc::Utc;
 use minijinja::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -200,7 +201,7 @@ impl TrustArgs {
         let opened = plan.open(self.seal.read()?.as_ref());
         let opened = opened.map_err(|e| CliError::Other(format!("{} cannot be applied: {e}", path.display())))?;
         let empty = project::empty(Arc::default(), Sources::default(), Diagnostics::default());
-        let mut project = empty.map_err(|e| fleet::told(&e.found, &e.sources, output))?;
+        let mut project = empty.map_err(|e| output::told(&e.found, &e.sources, output))?;
         project.digest = plan.head.sources.clone();
         let asked = Asked::new(&args.connection)?;
         let (mut jobs, mut ways, mut places, mut plays) = (vec![], vec![], vec![], vec![]);

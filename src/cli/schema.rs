@@ -1,4 +1,4 @@
-use super::CliError;
+use super::output::{self, CliError};
 use crate::facts::Facts;
 use crate::report::{json, schema};
 use clap::ValueEnum;
@@ -35,6 +35,6 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         What::Facts => schemars::schema_for!(Facts).to_value(),
     };
     let text = serde_json::to_string_pretty(&schema).map_err(|e| CliError::Other(e.to_string()))?;
-    super::print(&format!("{text}\n"))?;
+    output::print(&format!("{text}\n"))?;
     Ok(0)
 }

@@ -1,4 +1,5 @@
-use super::{CliError, Output, record, saved};
+use super::output::{self, CliError, Output};
+use super::{record, saved};
 use crate::engine::outcome::HostReport;
 use crate::report::say;
 use crate::report::{history, json, text};
@@ -30,7 +31,7 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     let reports = reports(&history, &run)?;
     if args.json {
         let document = json::run(&run, &reports).map_err(|e| CliError::Other(e.to_string()))?;
-        super::print(&format!("{document}\n"))?;
+        output::print(&format!("{document}\n"))?;
         return Ok(0);
     }
     let mut shown = history::head(&run, output.style());
@@ -38,7 +39,7 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
         let (changes, outcome) = (text::changes_of(&reports, &options), text::outcome(&reports, &options));
         shown.push_str(&format!("\n{changes}{outcome}"));
     }
-    super::print(&shown)?;
+    output::print(&shown)?;
     Ok(0)
 }
 
@@ -48,9 +49,9 @@ fn plan(args: &Args, options: &text::Options) -> Result<u8, CliError> {
     if args.json {
         let document =
             json::document("trueup/plan", &plan.reports, None).map_err(|e| CliError::Other(e.to_string()))?;
-        super::print(&format!("{document}\n"))?;
+        output::print(&format!("{document}\n"))?;
     } else {
-        super::print(&text::plan(&plan.reports, options))?;
+        output::print(&text::plan(&plan.reports, options))?;
     }
     if !options.quiet {
         let Head { version, at, by, manifest, sources, .. } = &plan.head;

@@ -1,4 +1,5 @@
-use super::{CliError, Output, saved};
+use super::output::{CliError, Output};
+use super::saved;
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]

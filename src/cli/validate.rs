@@ -1,8 +1,10 @@
-use super::fleet::{self, ProjectArgs};
-use super::{CliError, Output};
-use crate::catalog::compile::{HostInput, Selection, compile};
+use super::args::ProjectArgs;
+use super::loaded;
+use super::output::{self, CliError, Output};
+use crate::catalog::Selection;
 use crate::facts::Facts;
 use crate::language::diagnostic::Diagnostics;
+use crate::manifest::evaluate::{HostInput, compile};
 use rayon::prelude::*;
 
 #[derive(Debug, clap::Args)]
@@ -13,9 +15,9 @@ pub struct Args {
 
 /// Compiles every host's catalog as if the host were a plain Debian.
 pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
-    let loaded = fleet::load_project(&args.project, output)?;
-    let groups = fleet::groups_value(&loaded.inventory);
-    let jobs = fleet::jobs(&loaded);
+    let loaded = loaded::load_project(&args.project, output)?;
+    let groups = loaded::groups_value(&loaded.inventory);
+    let jobs = loaded::jobs(&loaded);
     let results: Vec<_> = jobs
         .par_iter()
         .map(|job| {
@@ -49,11 +51,11 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
         }
     }
     if found.has_errors() {
-        return Err(fleet::told(&found, &loaded.project.templates.sources, output));
+        return Err(output::told(&found, &loaded.project.templates.sources, output));
     }
     let plural = |n: usize| if n == 1 { "" } else { "s" };
     let (plays, hosts) = (loaded.project.plays.len(), jobs.len());
-    super::print(&format!(
+    output::print(&format!(
         "valid: {plays} play{}, {hosts} host{}, {resources} resource{} in all (as if each host were a plain Debian)\n",
         plural(plays),
         plural(hosts),

@@ -1,7 +1,7 @@
 //! Passwords of vaults: from files, from what executables print, or asked for.
 
-use super::connect::ask;
-use super::{CliError, Output};
+use super::output::{CliError, Output};
+use super::prompt::ask;
 use crate::language::settings::{Settings, resolve};
 use crate::language::vault::{DEFAULT_ID, Keyring, Password};
 use crate::report::say;

@@ -4,9 +4,9 @@ use super::options::Prune;
 use crate::catalog::Catalog;
 use crate::catalog::departed::Removal;
 use crate::ledger::{Ledger, Owner};
+use crate::model::run_name::RunName;
 use crate::plan::notes::{self, Notes};
 use crate::plan::{Change, HostPlan, orphans};
-use crate::shell::state::RunName;
 
 /// A host's ledger as the run found it, and how the run deals with it.
 #[derive(Clone, Debug)]

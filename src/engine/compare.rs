@@ -1,7 +1,7 @@
 //! How two runs differ: which hosts, which changes, and what came of them. Pure.
 
 use super::outcome::{ChangeStatus, HostReport, HostStatus};
-use crate::catalog::id::ResourceId;
+use crate::model::id::ResourceId;
 use crate::resources::difference::Difference;
 use schemars::JsonSchema;
 use serde::Serialize;

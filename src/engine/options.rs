@@ -1,7 +1,7 @@
 //! How changes are applied.
 
+use crate::model::run_name::RunName;
 use crate::shell::apply::Keep;
-use crate::shell::state::RunName;
 use std::time::Duration;
 
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! What happened to each host and each change.
 
 use super::timings::Timings;
-use crate::catalog::id::ResourceId;
+use crate::model::id::ResourceId;
 use crate::plan::HostPlan;
 use crate::plan::basis::Basis;
 use crate::resources::difference::Property;

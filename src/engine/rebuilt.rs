@@ -2,7 +2,7 @@
 
 use super::run::kept::HostKept;
 use crate::journal::kept::Ending;
-use crate::shell::state::RunName;
+use crate::model::run_name::RunName;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;

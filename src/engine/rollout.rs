@@ -1,7 +1,7 @@
 //! From what was asked for and what plays say to the order of a run's hosts. Pure.
 
 use super::schedule::{FailLimit, HostNumber, Order};
-use crate::language::rollout::{Amount, Rollout};
+use crate::manifest::rollout::{Amount, Rollout};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the command line asks for; it wins over what plays say.

@@ -2,7 +2,7 @@
 
 use super::outcome::{ChangeResult, ChangeStatus};
 use crate::catalog::Catalog;
-use crate::catalog::id::ResourceId;
+use crate::model::id::ResourceId;
 use crate::plan::basis::{Held, Left};
 use crate::plan::diff::{self, Seen};
 use crate::plan::past::Past;

@@ -1,14 +1,14 @@
 //! From what hosts have recorded to the plan that takes a run back. Pure.
 
 use super::options::ApplyOptions;
-use crate::catalog::id::ResourceId;
 use crate::journal::undo::{self, How, Undoing};
 use crate::journal::{HostRun, Record};
+use crate::model::id::ResourceId;
+use crate::model::run_name::RunName;
 use crate::plan::{Change, HostPlan};
 use crate::resources::difference::{Action, Brings, Difference, Shown};
 use crate::shell::apply::Act;
 use crate::shell::history::Which;
-use crate::shell::state::RunName;
 use crate::shell::steps::Step;
 use std::collections::BTreeSet;
 

@@ -3,7 +3,7 @@
 use super::hosts::{Group, Host, Inventory, localhost, set_level};
 use crate::language::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
 use crate::language::node::{Mapping, Yaml};
-use crate::language::span::{FileId, Span};
+use crate::model::span::{FileId, Span};
 use std::collections::{HashMap, HashSet, VecDeque};
 
 const PRIORITY: &str = "ansible_group_priority";

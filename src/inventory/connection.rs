@@ -3,8 +3,8 @@
 use super::ini::words;
 use crate::language::diagnostic::{Diagnostic, did_you_mean};
 use crate::language::node::{Node, Yaml};
-use crate::language::secret::Secret;
-use crate::language::span::{Span, Spanned};
+use crate::model::secret::Secret;
+use crate::model::span::{Span, Spanned};
 use std::path::PathBuf;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -143,7 +143,7 @@ fn wrong(span: Span, label: impl Into<String>) -> Diagnostic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::language::span::Sources;
+    use crate::model::span::Sources;
 
     /// From a mapping of variables.
     fn connection(text: &str) -> Result<ConnectionVars, String> {

@@ -3,7 +3,7 @@
 use super::sealed::SealedFile;
 use crate::language::diagnostic::Diagnostics;
 use crate::language::node::{Layer, Mapping, Node, Yaml};
-use crate::language::span::{FileId, Span, Spanned};
+use crate::model::span::{FileId, Span, Spanned};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;

@@ -17,8 +17,8 @@ pub use pattern::Pattern;
 
 use crate::language::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::language::mask::masked;
-use crate::language::span::{Sources, Span};
 use crate::language::vault::envelope::is_vault;
+use crate::model::span::{Sources, Span};
 use assemble::Builder;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

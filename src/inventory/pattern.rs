@@ -3,7 +3,7 @@
 
 use super::Inventory;
 use crate::language::diagnostic::{Diagnostic, did_you_mean};
-use crate::language::span::Span;
+use crate::model::span::Span;
 use regex::Regex;
 use std::collections::HashSet;
 
@@ -251,7 +251,7 @@ mod tests {
     use super::*;
     use crate::inventory::assemble::Builder;
     use crate::language::diagnostic::Diagnostics;
-    use crate::language::span::Sources;
+    use crate::model::span::Sources;
     use proptest::prelude::*;
 
     fn inventory() -> Inventory {

@@ -3,9 +3,9 @@
 use super::hosts::{Inventory, Level, set};
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::language::node::{Mapping, Node, Yaml};
-use crate::language::span::Span;
 use crate::language::vault::{Keyring, Sealed};
 use crate::language::yaml;
+use crate::model::span::Span;
 use rayon::prelude::*;
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -89,7 +89,7 @@ mod tests {
     use crate::inventory::assemble::Builder;
     use crate::inventory::{ini, yaml};
     use crate::language::diagnostic::Diagnostics;
-    use crate::language::span::FileId;
+    use crate::model::span::FileId;
 
     fn inventory() -> Inventory {
         let (mut builder, mut found) = (Builder::default(), Diagnostics::default());

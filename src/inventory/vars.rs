@@ -5,9 +5,9 @@ use super::sealed::SealedFile;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::language::mask::masked;
 use crate::language::node::{Layer, Mapping};
-use crate::language::span::{FileId, Sources, Span};
 use crate::language::vault::Sealed;
 use crate::language::vault::envelope::is_vault;
+use crate::model::span::{FileId, Sources, Span};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -88,7 +88,7 @@ fn entries(value: &Node, what: &str, found: &mut Diagnostics) -> Mapping {
         Yaml::Null => vec![],
         Yaml::Map(map) => map.clone(),
         Yaml::String(name) if what.contains("hosts") || what.contains("children") => {
-            let key = crate::language::span::Spanned { value: name.clone(), span: value.span };
+            let key = crate::model::span::Spanned { value: name.clone(), span: value.span };
             vec![(key, Node::new(value.span, Yaml::Null))]
         }
         other => {
@@ -104,7 +104,7 @@ fn entries(value: &Node, what: &str, found: &mut Diagnostics) -> Mapping {
 mod tests {
     use super::*;
     use crate::inventory::Inventory;
-    use crate::language::span::Sources;
+    use crate::model::span::Sources;
     use proptest::prelude::*;
 
     fn inventory(text: &str) -> Result<Inventory, String> {

@@ -1,8 +1,8 @@
 //! All runs that a host has kept.
 
 use super::{Journal, Record, RecordError, StepState};
+use crate::model::run_name::RunName;
 use crate::shell::frame::Frame;
-use crate::shell::state::RunName;
 use schemars::JsonSchema;
 use serde::Serialize;
 

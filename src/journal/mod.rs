@@ -8,8 +8,8 @@ pub mod kept;
 pub mod undo;
 pub mod unfinished;
 
+use crate::model::run_name::RunName;
 use crate::shell::frame::Frame;
-use crate::shell::state::RunName;
 use crate::shell::steps::Undo;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;

@@ -4,8 +4,8 @@
 //! touched since stays, and so does what it stands on.
 
 use super::{Record, RecordedStep};
+use crate::model::run_name::RunName;
 use crate::shell::apply::{Act, ApplyChange, ApplyPlan, ApplyStep, Guard, LedgerNotes};
-use crate::shell::state::RunName;
 use crate::shell::steps::{Command, Step, Undo};
 use std::collections::BTreeSet;
 use std::time::Duration;

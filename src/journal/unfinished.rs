@@ -1,7 +1,7 @@
 //! The last run on a host, where it did not come to its end or waits to be confirmed.
 
 use super::Record;
-use crate::shell::state::RunName;
+use crate::model::run_name::RunName;
 
 /// What a host tells of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::diagnostic::{Diagnostic, did_you_mean};
 use super::node::{Mapping, Node, Yaml};
-use super::span::Span;
+use crate::model::span::Span;
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
 use std::fmt;
 
@@ -326,7 +326,7 @@ impl<'de> de::SeqAccess<'de> for Items<'_> {
 }
 
 struct Entries<'a> {
-    entries: std::slice::Iter<'a, (super::span::Spanned<String>, Node)>,
+    entries: std::slice::Iter<'a, (crate::model::span::Spanned<String>, Node)>,
     value: Option<(&'a str, &'a Node)>,
 }
 
@@ -355,8 +355,8 @@ impl<'de> de::MapAccess<'de> for Entries<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::language::span::Sources;
     use crate::language::yaml;
+    use crate::model::span::Sources;
 
     #[derive(Debug, serde::Deserialize)]
     #[serde(deny_unknown_fields)]

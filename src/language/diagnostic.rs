@@ -1,6 +1,6 @@
 //! Errors that point: what is wrong, where, what was meant, what to do.
 
-use super::span::{Sources, Span};
+use crate::model::span::{Sources, Span};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,20 +1,12 @@
 //! What people write: YAML with a place on every node, manifests, modules, variables and templates.
 
-pub mod contents;
 pub mod de;
 pub mod diagnostic;
 pub mod filters;
-pub mod health;
-pub mod manifest;
 pub mod mask;
-pub mod module;
 pub mod node;
-pub mod project;
-pub mod rollout;
 pub mod scope;
-pub mod secret;
 pub mod settings;
-pub mod span;
 pub mod template;
 pub mod toml;
 pub mod vault;

@@ -1,7 +1,7 @@
 //! A YAML value that knows where it was written.
 
-use super::span::Span;
 use super::vault::Sealed;
+use crate::model::span::Span;
 use std::sync::Arc;
 
 /// One YAML node.
@@ -17,7 +17,7 @@ pub struct Node {
 }
 
 /// A mapping in the order it was written; keys are unique text.
-pub type Mapping = Vec<(super::span::Spanned<String>, Node)>;
+pub type Mapping = Vec<(crate::model::span::Spanned<String>, Node)>;
 
 /// Variables that were written in one place, as written. Every host that they hold for shares them.
 pub type Layer = Arc<Mapping>;

@@ -3,8 +3,8 @@
 use super::de::from_node;
 use super::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
 use super::node::Node;
-use super::span::Sources;
 use super::toml;
+use crate::model::span::Sources;
 use serde::Deserialize;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};

@@ -3,9 +3,9 @@
 use super::diagnostic::{Diagnostic, did_you_mean};
 use super::node::{Node, Yaml};
 use super::scope::{Scope, guarded_node};
-use super::span::{FileId, Sources, Span, Spanned};
 use super::vault::Keyring;
 use super::written::{self, Kind};
+use crate::model::span::{FileId, Sources, Span, Spanned};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Environment, ErrorKind, UndefinedBehavior};

@@ -2,7 +2,7 @@
 
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::node::{Mapping, Node, Yaml};
-use super::span::{FileId, Span, Spanned};
+use crate::model::span::{FileId, Span, Spanned};
 use toml::de::{DeTable, DeValue};
 
 /// The document as a mapping. TOML 1.0: <https://toml.io/en/v1.0.0>.
@@ -53,7 +53,7 @@ fn node(value: &toml::Spanned<DeValue<'_>>, file: FileId, found: &mut Diagnostic
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::language::span::Sources;
+    use crate::model::span::Sources;
     use proptest::prelude::*;
 
     #[test]

@@ -2,8 +2,8 @@
 
 use super::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
 use super::node::{Mapping, Node, Yaml};
-use super::span::{FileId, Span, Spanned};
 use super::vault::Sealed;
+use crate::model::span::{FileId, Span, Spanned};
 use granit_parser::{Event, Parser, ScalarStyle, Tag, options};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -341,7 +341,7 @@ fn plain(text: &str) -> Yaml {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::language::span::Sources;
+    use crate::model::span::Sources;
 
     fn errors(text: &str) -> String {
         let mut sources = Sources::default();

@@ -18,9 +18,9 @@ mod ascii;
 #[cfg(test)]
 mod tests;
 
-use crate::catalog::id::visible;
+use crate::model::id::visible;
+use crate::model::run_name::RunName;
 use crate::shell::ledger::{LARGEST, UNTOLD};
-use crate::shell::state::RunName;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -3,11 +3,11 @@
 use super::diff::Seen;
 use super::{Change, HostPlan};
 use crate::catalog::Catalog;
-use crate::catalog::id::ResourceId;
 use crate::catalog::parts::Parts;
 use crate::facts::Facts;
+use crate::model::body::Digest;
+use crate::model::id::ResourceId;
 use crate::resources::difference::{Action, Shown};
-use crate::shell::body::Digest;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// All that is needed to look at a host again, and to apply its plan, where what was written is not at hand.

@@ -1,8 +1,8 @@
 //! What has left the manifest and stays all the same, known before anything is judged. Pure.
 
 use super::diff::Seen;
-use crate::catalog::id::ResourceId;
 use crate::catalog::{Catalog, Resource};
+use crate::model::id::ResourceId;
 use crate::resources::difference::Ahead;
 use crate::resources::{Edges, Need, Orphaned};
 use std::collections::{BTreeMap, HashMap};
@@ -15,7 +15,7 @@ pub(super) fn left(catalog: &Catalog, seen: &Seen<'_>) -> BTreeMap<usize, String
         .iter()
         .enumerate()
         .filter(|(_, r)| r.departed)
-        .map(|(n, r)| ((r.id.kind, r.key.as_str()), n))
+        .map(|(n, r)| ((r.id.kind.as_str(), r.key.as_str()), n))
         .collect();
     if departed.is_empty() {
         return BTreeMap::new();
@@ -34,6 +34,8 @@ pub(super) fn left(catalog: &Catalog, seen: &Seen<'_>) -> BTreeMap<usize, String
             Need::Parent(path) => {
                 above(path).find_map(|at| ["directory", "symlink"].iter().find_map(|kind| departed.get(&(*kind, at))))
             }
+            // A home stays where its user goes, unless that asks for more.
+            Need::Home(_) => None,
         };
         if let Some(n) = needed {
             left.entry(*n).or_insert_with(|| format!("{id} is still in the manifest and needs it"));
@@ -65,7 +67,7 @@ fn ends(catalog: &Catalog, n: usize, left: &BTreeMap<usize, String>) -> Option<S
         .resources
         .iter()
         .enumerate()
-        .filter(|(_, r)| r.departed && ty.stands_on(&resource.id.title, r.id.kind, &r.key))
+        .filter(|(_, r)| r.departed && ty.stands_on(&resource.id.title, r.id.kind.as_str(), &r.key))
         .collect();
     let goes = bases.iter().any(|(n, _)| !left.contains_key(n));
     let (_, stays) = bases.first().filter(|_| !goes)?;

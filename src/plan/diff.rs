@@ -1,13 +1,12 @@
 //! From a catalog and what was seen to a plan. Pure.
 
-use super::departed;
 use super::order::{self, Node};
 use super::past::Past;
-use super::{Blocked, Change, HostPlan, Later, Step, Unjudged};
-use crate::catalog::id::ResourceId;
+use super::{Blocked, Change, HostPlan, Later, Step, Unjudged, departed};
 use crate::catalog::{Catalog, Resource};
 use crate::journal::unfinished::Unfinished;
 use crate::ledger::{Ledger, LedgerError};
+use crate::model::id::ResourceId;
 use crate::resources::Together;
 use crate::resources::batch::{self, Observed};
 use crate::resources::difference::{Action, Ahead, Brings, Changes, Difference, Shown};

@@ -1,7 +1,7 @@
 //! A plan's fingerprint: the same for the same changes by the same steps.
 
 use super::HostPlan;
-use crate::shell::body::Digest;
+use crate::model::body::Digest;
 use sha2::{Digest as _, Sha256};
 use std::io;
 

@@ -10,8 +10,8 @@ pub mod orphans;
 pub mod past;
 pub mod stage;
 
-use crate::catalog::id::ResourceId;
-use crate::language::span::Place;
+use crate::model::id::ResourceId;
+use crate::model::span::Place;
 use crate::resources::difference::{Brings, Difference};
 use crate::shell::health::HealthCheck;
 use crate::shell::steps::PlannedStep;

@@ -2,10 +2,10 @@
 
 use super::{Change, HostPlan};
 use crate::catalog::Catalog;
-use crate::catalog::id::ResourceId;
 use crate::ledger::{Entry, Ledger, Note, Owner, Thing, When};
+use crate::model::id::ResourceId;
+use crate::model::run_name::RunName;
 use crate::resources::difference::Action;
-use crate::shell::state::RunName;
 use std::collections::{HashMap, HashSet};
 
 /// Of one host.
@@ -39,7 +39,7 @@ pub fn of(catalog: &Catalog, made: &[Change], now: &HostPlan, ledger: &Ledger, o
         .chain(now.later.iter().map(|l| &l.id))
         .chain(undecided.map(|c| &c.id))
         .collect();
-    let things: Vec<Thing> = catalog.resources.iter().map(|r| Thing::of(r.id.kind, &r.key)).collect();
+    let things: Vec<Thing> = catalog.resources.iter().map(|r| Thing::of(r.id.kind.as_str(), &r.key)).collect();
     let present: Vec<bool> = catalog
         .resources
         .iter()
@@ -69,7 +69,7 @@ pub fn of(catalog: &Catalog, made: &[Change], now: &HostPlan, ledger: &Ledger, o
         let created = creates.contains(&n);
         let known = own.is_some_and(|e| e.made) || ledger.others(&notes.owner, thing).any(|(_, e)| e.made);
         let mut entry = Entry {
-            kind: resource.id.kind.to_owned(),
+            kind: resource.id.kind.to_string(),
             title: resource.id.title.clone(),
             key: (resource.key != resource.id.title).then(|| resource.key.clone()),
             made: created || known,

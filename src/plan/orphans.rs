@@ -5,13 +5,14 @@
 
 use super::{Change, HostPlan};
 use crate::catalog::departed::Removal;
-use crate::catalog::id::{ResourceId, visible};
 use crate::catalog::{Catalog, Resource};
 use crate::ledger::{Entry, Ledger, Note, Owner, Thing, When};
+use crate::model::id::{ResourceId, visible};
+use crate::model::run_name::RunName;
 use crate::resources::batch::Type;
 use crate::resources::difference::{Action, Brings, Difference};
-use crate::resources::{Departed, Orphaned, TYPES};
-use crate::shell::state::RunName;
+use crate::resources::types::TYPES;
+use crate::resources::{Departed, Orphaned};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
@@ -57,10 +58,10 @@ pub fn of<'a>(catalog: &Catalog, ledger: &'a Ledger, owner: &Owner) -> Vec<Found
     if ledger.of(owner).next().is_none() {
         return vec![];
     }
-    let managed: HashSet<Thing> = declared(catalog).map(|r| Thing::of(r.id.kind, &r.key)).collect();
+    let managed: HashSet<Thing> = declared(catalog).map(|r| Thing::of(r.id.kind.as_str(), &r.key)).collect();
     let mut places: HashMap<String, &ResourceId> = HashMap::new();
     for resource in declared(catalog) {
-        if let Some(path) = path(resource.id.kind, &resource.key) {
+        if let Some(path) = path(resource.id.kind.as_str(), &resource.key) {
             places.entry(path).or_insert(&resource.id);
         }
     }
@@ -120,7 +121,7 @@ pub fn removals(catalog: &Catalog, found: &mut [Found<'_>], force: bool) -> Vec<
 /// more since, which its catalog does not have either.
 pub fn settle_saved(mut found: Vec<Found<'_>>, catalog: &Catalog, made: &[Change], plan: &HostPlan) -> Vec<Note> {
     let departed = catalog.resources.iter().filter(|r| r.departed);
-    let asked: HashSet<Thing> = departed.map(|r| Thing::of(r.id.kind, &r.key)).collect();
+    let asked: HashSet<Thing> = departed.map(|r| Thing::of(r.id.kind.as_str(), &r.key)).collect();
     let released: HashSet<&str> =
         plan.orphans.iter().filter(|o| matches!(o.fate, Fate::Released(_))).map(|o| o.id.as_str()).collect();
     found.retain(|f| match f.orphan.fate {
@@ -133,7 +134,7 @@ pub fn settle_saved(mut found: Vec<Found<'_>>, catalog: &Catalog, made: &[Change
 /// What became of orphans in a plan that removes them: what is among its changes is no longer listed, and what is left
 /// alone says why. The ledger forgets what goes by the changes of `made`, and what is released.
 pub fn settle(found: Vec<Found<'_>>, catalog: &Catalog, made: &[Change], plan: &HostPlan) -> (Vec<Orphan>, Vec<Note>) {
-    let by_thing = |r: &Resource| Thing::of(r.id.kind, &r.key);
+    let by_thing = |r: &Resource| Thing::of(r.id.kind.as_str(), &r.key);
     let changes: HashMap<Thing, usize> = made
         .iter()
         .enumerate()

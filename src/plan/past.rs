@@ -1,6 +1,6 @@
 //! What a run has done to a host before the stage that is planned. Pure.
 
-use crate::catalog::id::ResourceId;
+use crate::model::id::ResourceId;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The past of one run on one host; empty before its first stage.

@@ -1,7 +1,7 @@
 //! What `trueup doc` says: made from the types themselves, so that it cannot be out of date.
 
 use super::style::Style;
-use crate::language::manifest::COMMON;
+use crate::manifest::play::COMMON;
 use crate::resources::Orphaned;
 use crate::resources::batch::Type;
 use serde_json::Value;

@@ -2,12 +2,12 @@
 
 use super::style::Style;
 use super::summary;
-use crate::catalog::id::visible;
 use crate::engine::outcome::Totals;
 use crate::engine::rebuilt::{RebuiltRun, Unread};
 use crate::journal::kept::Ending;
+use crate::model::id::visible;
+use crate::model::utc::Utc;
 use crate::store::history::record::{Began, Purpose, Run};
-use crate::store::utc::Utc;
 use std::fmt::Write as _;
 
 const HEADS: [&str; 6] = ["RUN", "WHEN", "WHO", "HOSTS", "OUTCOME", "REASON"];

@@ -1,6 +1,6 @@
 //! The JSON Schema of manifests, for editors.
 
-use crate::resources::TYPES;
+use crate::resources::types::TYPES;
 use serde_json::{Map, Value, json};
 
 /// A list of plays; a resource is told by its type's key.

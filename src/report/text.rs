@@ -3,9 +3,9 @@
 use super::orphans;
 use super::style::Style;
 use super::summary::summary;
-use crate::catalog::id::{ResourceId, visible};
 use crate::engine::outcome::{ChangeStatus, HostReport, HostStatus};
 use crate::engine::stages::listed as ids;
+use crate::model::id::{ResourceId, visible};
 use crate::plan::{Change, HostPlan};
 use crate::resources::difference::{Action, Shown, TextChange};
 use similar::{ChangeTag, TextDiff};

@@ -3,9 +3,9 @@
 use super::difference::{Action, Ahead, Difference, Shown};
 use super::value::{Mode, Scalar};
 use super::{Edges, Impossible, Want};
-use crate::catalog::id::ResourceId;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
-use crate::shell::body::Digest;
+use crate::model::body::Digest;
+use crate::model::id::ResourceId;
 use crate::shell::files::{self, FileKind, FileStat, FileState};
 use crate::shell::probe::{Answers, BadAnswer, FileQuestion};
 use crate::shell::steps::Attributes;

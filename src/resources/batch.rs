@@ -1,13 +1,13 @@
 //! Types erased behind `dyn`, in one place: a batch knows its type, so that nothing is ever downcast.
 
 use super::difference::{Ahead, Brings, Difference, Shown};
-use super::{Departed, Due, Edges, Impossible, Orphaned, Places, ResourceType, Together, Want, state};
-use crate::catalog::id::ResourceId;
+use super::{Departed, Due, Edges, Impossible, Made, Orphaned, Places, ResourceType, Together, Want, state};
 use crate::facts::Facts;
 use crate::language::de::from_node;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::language::node::{Node, Yaml};
-use crate::shell::body::{Body, Digest};
+use crate::model::body::{Body, Digest};
+use crate::model::id::ResourceId;
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript};
 use crate::shell::steps::Steps;
 
@@ -43,6 +43,7 @@ pub trait Type: Sync {
     fn example(&self) -> &'static str;
     fn together(&self) -> Together;
     fn has_body(&self) -> bool;
+    fn runs_as(&self) -> bool;
     fn refreshes(&self) -> bool;
     fn orphaned(&self) -> Orphaned;
     fn stands_on(&self, title: &str, kind: &str, key: &str) -> bool;
@@ -72,6 +73,13 @@ pub trait Batch: Send + Sync {
     fn is_present(&self, i: usize) -> bool;
     /// What tells later whether somebody else has changed the i-th since.
     fn mark(&self, i: usize) -> Option<String>;
+    /// The path that the i-th manages.
+    fn makes(&self, i: usize) -> Option<Made<'_>>;
+    /// A directory that comes with the i-th.
+    fn home(&self, i: usize) -> Option<String>;
+    /// Whether the i-th has to know what below its path is managed.
+    fn wants_managed_below(&self, i: usize) -> bool;
+    fn tell_managed_below(&mut self, i: usize, paths: Vec<String>);
     fn relate(&self, edges: &mut Edges);
     /// Asks about those of these indices.
     fn probe(&self, which: &[usize], facts: &Facts, probe: &mut ProbeScript);
@@ -141,6 +149,10 @@ impl<T: ResourceType> Type for T {
 
     fn has_body(&self) -> bool {
         T::HAS_BODY
+    }
+
+    fn runs_as(&self) -> bool {
+        T::RUNS_AS
     }
 
     fn refreshes(&self) -> bool {
@@ -225,6 +237,24 @@ impl<T: ResourceType> Batch for Asked<T> {
 
     fn mark(&self, i: usize) -> Option<String> {
         self.ty.mark(self.wants.get(i)?)
+    }
+
+    fn makes(&self, i: usize) -> Option<Made<'_>> {
+        self.ty.makes(self.wants.get(i)?)
+    }
+
+    fn home(&self, i: usize) -> Option<String> {
+        self.ty.home(self.wants.get(i)?)
+    }
+
+    fn wants_managed_below(&self, i: usize) -> bool {
+        self.wants.get(i).is_some_and(|w| self.ty.wants_managed_below(w))
+    }
+
+    fn tell_managed_below(&mut self, i: usize, paths: Vec<String>) {
+        if let Some(want) = self.wants.get_mut(i) {
+            want.managed_below = paths;
+        }
     }
 
     fn relate(&self, edges: &mut Edges) {

@@ -5,7 +5,7 @@ use super::value::Presence;
 use super::{Due, Edges, Impossible, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
-use crate::shell::body::Body;
+use crate::model::body::Body;
 use crate::shell::files::{self, FileKind, FileStat, FileState};
 use crate::shell::probe::{Answers, BadAnswer, FileQuestion, ProbeScript};
 use crate::shell::steps::{Attributes, Steps};

@@ -1,6 +1,6 @@
 //! A resource's difference, observed to desired, property by property.
 
-use crate::catalog::id::{ResourceId, visible};
+use crate::model::id::{Kind, ResourceId, visible};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -159,8 +159,8 @@ struct Made {
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     list: Vec<Made>,
-    by_key: HashMap<&'static str, HashMap<String, usize>>,
-    by_type: HashMap<&'static str, Vec<usize>>,
+    by_key: HashMap<Kind, HashMap<String, usize>>,
+    by_type: HashMap<Kind, Vec<usize>>,
     /// Those that bring what nobody can tell beforehand.
     open: Vec<usize>,
 }
@@ -172,8 +172,8 @@ impl Changes {
         if !brings.is_nothing() {
             self.open.push(number);
         }
-        self.by_key.entry(id.kind).or_default().entry(key).or_insert(number);
-        self.by_type.entry(id.kind).or_default().push(number);
+        self.by_key.entry(id.kind.clone()).or_default().entry(key).or_insert(number);
+        self.by_type.entry(id.kind.clone()).or_default().push(number);
         self.list.push(Made { id, difference, brings });
     }
 }

@@ -4,8 +4,8 @@ use super::difference::{Action, Ahead, Brings, Difference, SECRET, Shown};
 use super::{Due, Edges, Impossible, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
-use crate::language::secret::Secret;
-use crate::shell::body::Body;
+use crate::model::body::Body;
+use crate::model::secret::Secret;
 use crate::shell::files::{self, FileState};
 use crate::shell::probe::{Answers, BadAnswer, FileQuestion, ProbeScript};
 use crate::shell::quote::word;
@@ -112,6 +112,7 @@ impl ResourceType for Exec {
     const NAME: &'static str = "exec";
     const ABOUT: &'static str = "A command, for what no type has: with a guard, on a refresh, or always.";
     const EXAMPLE: &'static str = "- exec: build the index\n  command: make-index /srv/docs\n  creates: /srv/docs/index\n  undo: rm -f /srv/docs/index\n";
+    const RUNS_AS: bool = true;
     const REFRESHES: bool = true;
     const SECRETS: &'static [&'static str] = &["stdin"];
     const ORPHANED: Orphaned = Orphaned::Stays("a command that was run leaves nothing that could be removed");

@@ -3,10 +3,10 @@
 use super::attributes::{self, Questions, Wanted};
 use super::difference::{Action, Ahead, Difference, Shown, TextChange};
 use super::value::{Mode, Presence, Scalar};
-use super::{Due, Edges, Impossible, Orphaned, ResourceType, Want};
+use super::{Due, Edges, Impossible, Made, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
-use crate::shell::body::{Body, Digest};
+use crate::model::body::{Body, Digest};
 use crate::shell::files::{FileKind, FileStat, FileState};
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript};
 use crate::shell::steps::Steps;
@@ -173,6 +173,10 @@ impl ResourceType for File {
             FileState::Present(stat) => stat.digest.as_ref().map(|d| d.as_str().to_owned()),
             FileState::Absent => None,
         }
+    }
+
+    fn makes<'a>(&self, want: &'a Want<Params>) -> Option<Made<'a>> {
+        Some(Made { path: want.title(), holds: false })
     }
 
     fn relate(&self, want: &Want<Params>, edges: &mut Edges) {

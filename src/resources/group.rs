@@ -1,7 +1,7 @@
 //! Groups of users.
 
+use super::accounts::{self, Programs, database, is_name};
 use super::difference::{Action, Ahead, Difference, Shown};
-use super::user::programs::{self, Programs};
 use super::value::Presence;
 use super::{Due, Impossible, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
@@ -30,23 +30,6 @@ pub struct Params {
 pub enum Observed {
     Absent,
     Present { gid: u32 },
-}
-
-/// Names that all systems take: useradd(8), and a dot or capitals where the system allows them. A dollar sign may be the
-/// last character (an account of a machine, as Samba makes it) and no other: names also stand in a step's shell words.
-pub(super) fn is_name(name: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    let stem = name.strip_suffix('$').unwrap_or(name);
-    name.len() <= 32 && stem.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && stem.chars().all(plain)
-}
-
-/// The database of groups: name, number and members of each.
-pub(super) fn database(text: &str) -> impl Iterator<Item = (&str, u32, Vec<&str>)> {
-    text.lines().filter_map(|line| {
-        let fields: Vec<&str> = line.split(':').collect();
-        let [name, _, gid, members] = fields.as_slice() else { return None };
-        Some((*name, gid.parse().ok()?, members.split(',').filter(|m| !m.is_empty()).collect()))
-    })
 }
 
 impl ResourceType for Group {
@@ -152,8 +135,8 @@ impl ResourceType for Group {
         for Due { want, seen, .. } in due {
             let (id, name, programs) = (&want.id, want.title(), seen.1);
             let argv = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
-            let add = |gid: Option<u32>| programs::add_group(programs, name, gid, want.params.system);
-            let delete = programs::delete_group(programs, name);
+            let add = |gid: Option<u32>| accounts::add_group(programs, name, gid, want.params.system);
+            let delete = accounts::delete_group(programs, name);
             // A user's own group goes with the user, who goes, or is taken back, before it.
             let where_there = ["sh", "-c", "if grep -q \"^$0:\" /etc/group; then exec \"$@\"; fi", name];
             let delete: Vec<String> = argv(&where_there).into_iter().chain(delete).collect();
@@ -173,17 +156,5 @@ impl ResourceType for Group {
                 (Presence::Absent, Observed::Absent) => {}
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_hold_nothing_that_a_shell_would_expand() {
-        assert!(["web", "_apt", "systemd-network", "Anna.B", "pc1$"].iter().all(|n| is_name(n)));
-        assert!(["", "$", "1st", "-x", "a$HOME", "a$b$", "a b", "a:b", "a\n"].iter().all(|n| !is_name(n)));
-        assert!(is_name(&"a".repeat(32)) && !is_name(&"a".repeat(33)));
     }
 }

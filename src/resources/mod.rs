@@ -1,5 +1,6 @@
-//! The types of things that can be managed: one file each, one line each in [`TYPES`].
+//! The types of things that can be managed: one file each, one line each in [`types::TYPES`].
 
+mod accounts;
 mod attributes;
 pub mod batch;
 pub mod cron;
@@ -16,14 +17,15 @@ mod state;
 pub mod symlink;
 pub mod sysctl;
 pub mod timezone;
+pub mod types;
 pub mod user;
 pub mod value;
 
-use crate::catalog::id::ResourceId;
 use crate::facts::Facts;
 use crate::language::diagnostic::Diagnostics;
-use crate::language::span::Span;
-use crate::shell::body::Body;
+use crate::model::body::Body;
+use crate::model::id::ResourceId;
+use crate::model::span::Span;
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript};
 use crate::shell::steps::Steps;
 use difference::{Ahead, Brings, Difference};
@@ -31,22 +33,6 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::hash::Hash;
-
-/// Every resource type.
-pub const TYPES: &[&dyn batch::Type] = &[
-    &package::Package,
-    &file::File,
-    &directory::Directory,
-    &symlink::Symlink,
-    &service::Service,
-    &user::User,
-    &group::Group,
-    &firewall::Firewall,
-    &sysctl::Sysctl,
-    &timezone::Timezone,
-    &cron::Cron,
-    &exec::Exec,
-];
 
 /// What one resource is to be: its parameters, all values final.
 #[derive(Clone, Debug)]
@@ -60,7 +46,7 @@ pub struct Want<P> {
     /// The user its commands run as, where it is not the connection's own.
     pub become_user: Option<String>,
     pub places: Places,
-    /// Of a directory with `purge` or `recurse`: the paths below it that the catalog's files, directories and links have.
+    /// Where [`ResourceType::wants_managed_below`]: the paths below its own that the catalog's resources make.
     pub managed_below: Vec<String>,
     /// It has left the manifest, and is removed for that: with nothing that trueup has not made.
     pub departed: Option<Departed>,
@@ -140,8 +126,18 @@ pub struct Edges(pub(crate) Vec<(ResourceId, Need)>);
 pub enum Need {
     /// One resource, by type and key.
     Resource { kind: &'static str, key: String },
-    /// The nearest directory, file or link resource above this path.
+    /// The nearest resource above this path that others can stand in, and the one whose home that path is in.
     Parent(String),
+    /// The resource whose home this path is.
+    Home(String),
+}
+
+/// A path that a resource manages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Made<'a> {
+    pub path: &'a str,
+    /// Whether others can stand in it.
+    pub holds: bool,
 }
 
 impl Edges {
@@ -153,6 +149,11 @@ impl Edges {
     /// `of` comes after whatever makes the directory that `path` stands in.
     pub fn require_parent(&mut self, of: &ResourceId, path: &str) {
         self.0.push((of.clone(), Need::Parent(path.to_owned())));
+    }
+
+    /// `of` comes after whatever brings the directory at `path` as a home.
+    pub fn require_home(&mut self, of: &ResourceId, path: &str) {
+        self.0.push((of.clone(), Need::Home(path.to_owned())));
     }
 }
 
@@ -167,6 +168,8 @@ pub trait ResourceType: Sync + 'static {
     const TOGETHER: Together = Together::Each;
     /// Whether it takes `content`, `source` and `template`, which come to [`Want::body`].
     const HAS_BODY: bool = false;
+    /// Whether it takes `become_user`.
+    const RUNS_AS: bool = false;
     /// Whether `notify` can reach it.
     const REFRESHES: bool = false;
     /// The parameters that may hold a secret: those whose values reach the host as a body, or as what a program reads.
@@ -209,6 +212,22 @@ pub trait ResourceType: Sync + 'static {
 
     /// Whether one of this title stands on that resource, and so ends with it: a service on its unit file.
     fn stands_on(&self, _title: &str, _kind: &str, _key: &str) -> bool {
+        false
+    }
+
+    /// The path that it manages as a file, a directory or a link, whether that is to be there or not.
+    fn makes<'a>(&self, _want: &'a Want<Self::Params>) -> Option<Made<'a>> {
+        None
+    }
+
+    /// A directory that comes with it, and that may have a resource of its own besides: a user's home. What stands in
+    /// it comes after it.
+    fn home(&self, _want: &Want<Self::Params>) -> Option<String> {
+        None
+    }
+
+    /// Whether [`Want::managed_below`] is to be told to it.
+    fn wants_managed_below(&self, _want: &Want<Self::Params>) -> bool {
         false
     }
 

@@ -1,6 +1,6 @@
 //! What a probe saw as a fingerprint, which a saved plan holds.
 
-use crate::shell::body::Digest;
+use crate::model::body::Digest;
 use sha2::{Digest as _, Sha256};
 use std::hash::{Hash, Hasher};
 

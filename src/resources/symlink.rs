@@ -3,10 +3,10 @@
 use super::attributes::{self, Questions};
 use super::difference::{Action, Ahead, Difference, Shown};
 use super::value::Presence;
-use super::{Due, Edges, Impossible, Orphaned, ResourceType, Want};
+use super::{Due, Edges, Impossible, Made, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
-use crate::shell::body::Digest;
+use crate::model::body::Digest;
 use crate::shell::files::{FileKind, FileStat, FileState};
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript};
 use crate::shell::steps::Steps;
@@ -113,6 +113,10 @@ impl ResourceType for Symlink {
             FileState::Present(stat) => Some(Digest::of(stat.target.as_ref()?.as_bytes()).as_str().to_owned()),
             FileState::Absent => None,
         }
+    }
+
+    fn makes<'a>(&self, want: &'a Want<Params>) -> Option<Made<'a>> {
+        Some(Made { path: want.title(), holds: true })
     }
 
     fn relate(&self, want: &Want<Params>, edges: &mut Edges) {

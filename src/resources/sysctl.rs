@@ -4,7 +4,7 @@ use super::difference::{Action, Ahead, Difference, Shown};
 use super::value::Scalar;
 use super::{Due, Impossible, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
-use crate::shell::body::Body;
+use crate::model::body::Body;
 use crate::shell::files::{self, FileState};
 use crate::shell::probe::{Answers, BadAnswer, FileQuestion, ProbeScript, Query};
 use crate::shell::steps::{Attributes, Command, Steps, Undo};

@@ -5,7 +5,7 @@ use super::difference::{Action, Ahead, Difference, Shown};
 use super::{Due, Impossible, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
-use crate::shell::body::{Body, Digest};
+use crate::model::body::{Body, Digest};
 use crate::shell::files::{self, FileKind, FileStat, FileState};
 use crate::shell::probe::{Answers, BadAnswer, FileQuestion, ProbeScript};
 use crate::shell::steps::{Attributes, Steps};

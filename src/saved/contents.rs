@@ -1,6 +1,6 @@
 //! Contents in a plan: each once, by its digest; those of large files stay where they are.
 
-use crate::shell::body::{Body, Bytes, Digest};
+use crate::model::body::{Body, Bytes, Digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};

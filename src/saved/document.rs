@@ -4,9 +4,9 @@ use super::contents::BodyRef;
 use crate::catalog::graph::EdgeKind;
 use crate::facts::Facts;
 use crate::language::node::{Node, Yaml};
-use crate::language::span::{Place, Span, Spanned};
+use crate::model::body::Digest;
+use crate::model::span::{Place, Span, Spanned};
 use crate::resources::Departed;
-use crate::shell::body::Digest;
 use crate::shell::steps::PlannedStep;
 use serde::{Deserialize, Serialize};
 

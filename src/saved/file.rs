@@ -8,7 +8,7 @@
 //!
 //! The digest tells damage from wholeness, not friend from foe: that is what a signature is for.
 
-use crate::shell::body::Digest;
+use crate::model::body::Digest;
 use flate2::Compression;
 use flate2::read::{ZlibDecoder, ZlibEncoder};
 use std::fs;

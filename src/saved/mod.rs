@@ -12,10 +12,10 @@ pub mod signature;
 pub mod signers;
 
 use crate::engine::outcome::HostReport;
-use crate::language::rollout::Rollout;
+use crate::manifest::rollout::Rollout;
+use crate::model::body::Digest;
+use crate::model::utc::Utc;
 use crate::shell::apply::Keep;
-use crate::shell::body::Digest;
-use crate::store::utc::Utc;
 use contents::{Content, ContentError};
 use document::HostDocument;
 use file::FrameError;

@@ -4,7 +4,7 @@
 //! `ssh-keygen -Y verify -n trueup-plan` checks it as well, and `ssh-keygen -Y sign -n trueup-plan` makes it.
 
 use super::signers::{Signers, SignersError};
-use crate::language::secret::Secret;
+use crate::model::secret::Secret;
 use russh::keys::ssh_key::private::PrivateKey;
 use russh::keys::ssh_key::{HashAlg, LineEnding, PublicKey, SshSig};
 use std::ffi::OsString;

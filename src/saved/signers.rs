@@ -1,6 +1,6 @@
 //! Who may sign: OpenSSH's allowed_signers file, see ALLOWED SIGNERS in ssh-keygen(1).
 
-use crate::store::utc::Utc;
+use crate::model::utc::Utc;
 use russh::keys::ssh_key::PublicKey;
 use russh::keys::ssh_key::public::KeyData;
 

@@ -164,12 +164,12 @@ fn frames() -> String {
 
 /// The whole script.
 pub fn script(nonce: &Nonce) -> Vec<u8> {
-    super::script(nonce, &frames())
+    super::script::whole(nonce, &frames())
 }
 
 /// Facts and a probe in one script; the probe's slots are below [`FIRST_SLOT`].
 pub fn script_with(probe: &ProbeScript, nonce: &Nonce) -> Vec<u8> {
-    super::script(nonce, &format!("{}{}", frames(), probe.frames(0)))
+    super::script::whole(nonce, &format!("{}{}", frames(), probe.frames(0)))
 }
 
 #[cfg(test)]

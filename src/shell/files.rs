@@ -4,11 +4,20 @@
 //! `head` for its text). Which of the paths exist is told by the shell itself, so that the tools' lines, which
 //! name nothing, can be matched to their paths: a path is never parsed back out of an answer.
 
-use super::body::Digest;
-use super::probe::{BadAnswer, FileQuestion, chunks};
-use super::quote::word;
+use super::answers::BadAnswer;
+use super::quote::{chunks, word};
+use crate::model::body::Digest;
 use std::fmt::Write as _;
 use std::hash::{Hash, Hasher};
+
+/// What a probe asks of one path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileQuestion {
+    pub path: String,
+    /// The digest to compare with: where the file is another, and small, its text comes along to show a difference.
+    /// `None` asks for no digest at all.
+    pub digest: Option<Digest>,
+}
 
 /// What kind of thing stands at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

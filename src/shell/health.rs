@@ -97,7 +97,7 @@ pub fn script(checks: &[HealthCheck], nonce: &Nonce) -> Vec<u8> {
         );
     }
     out.push_str(")\n");
-    super::script(nonce, &out)
+    super::script::whole(nonce, &out)
 }
 
 #[cfg(test)]

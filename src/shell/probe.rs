@@ -4,12 +4,11 @@
 //! outside (names, paths) goes to them as quoted arguments. The guards of `exec` are the one exception, with a
 //! method of their own, so that a plan can show them.
 
-use super::frame::{Frame, Nonce};
-use super::quote::{word, words};
+pub use super::answers::{Answers, BadAnswer};
+pub use super::files::FileQuestion;
+use super::frame::Nonce;
+use super::quote::{chunks, word, words};
 use std::fmt::Write as _;
-
-/// Bytes of arguments for one process; the kernel's bound for all of them is 128 KiB at the very least.
-const ARGUMENTS: usize = 96 * 1024;
 
 /// A question that a host's own tools can answer without writing. Arguments are data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,51 +52,6 @@ pub enum Query {
     Ledger,
     /// The last run, where it is not at its end, as [`crate::journal::unfinished`] reads it. Takes no arguments.
     Unfinished,
-}
-
-/// Shell functions that the snippets call. `apt-cache` is kept from writing its cache files, for a probe writes nothing.
-pub(super) const FUNCTIONS: &str = r#"
-apt_packages() {
-  always=
-  for p do case $p in +*) always="$always ${p#+}" ;; esac; done
-  n=$#
-  for p do set -- "$@" "${p#+}"; done
-  shift $n
-  { dpkg-query -W -f '${db:Status-Abbrev}\t${Package}\t${Architecture}\t${Version}\n' -- "$@" 2>&1; } | {
-    set -- $always
-    while IFS= read -r l; do
-      case $l in
-        [ih]i*) printf '%s\n' "$l" ;;
-        'dpkg-query: no packages found matching '*) set -- "$@" "${l##* }" ;;
-        *"$tab"*) printf '%s\n' "$l"; l=${l#*"$tab"}; set -- "$@" "${l%%"$tab"*}" ;;
-      esac
-    done
-    printf 'policy\n'
-    if [ $# -gt 0 ]; then apt-cache -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= policy -- "$@" 2>/dev/null; fi
-  }
-}
-authorized_keys() {
-  { if command -v getent >/dev/null; then getent passwd -- "$@"; else cat /etc/passwd; fi; } 2>/dev/null | while IFS=: read -r n _ _ _ _ h _; do
-    for u do
-      if [ "$u" = "$n" ]; then
-        if [ -d "$h/.ssh" ]; then s=yes; else s=no; fi
-        printf 'user\t%s\t%s\t%s\n' "$n" "$h" "$s"
-        if [ -r "$h/.ssh/authorized_keys" ]; then
-          while IFS= read -r l || [ -n "$l" ]; do printf 'key\t%s\n' "$l"; done <"$h/.ssh/authorized_keys"
-        fi
-      fi
-    done
-  done
-}
-"#;
-
-/// What a probe asks of one path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileQuestion {
-    pub path: String,
-    /// The digest to compare with: where the file is another, and small, its text comes along to show a difference.
-    /// `None` asks for no digest at all.
-    pub digest: Option<super::body::Digest>,
 }
 
 /// Builds one probe script.
@@ -154,7 +108,7 @@ impl ProbeScript {
                 .push_str("if command -v getent >/dev/null; then getent group; else cat /etc/group; fi 2>/dev/null\n"),
             Query::Shadow => snippet.push_str("cat /etc/shadow 2>/dev/null\n"),
             Query::Owed => snippet.push_str(&owed(&super::state::StateDir::Usual)),
-            Query::Unfinished => snippet.push_str(&super::history::unfinished(&super::state::StateDir::Usual)),
+            Query::Unfinished => snippet.push_str(&super::unfinished::snippet(&super::state::StateDir::Usual)),
             Query::Ledger => snippet.push_str(&super::ledger::snippet(&super::state::StateDir::Usual)),
             _ => {}
         }
@@ -212,68 +166,10 @@ impl ProbeScript {
 
     /// The whole script.
     pub fn into_text(self, nonce: &Nonce) -> Vec<u8> {
-        super::script(nonce, &self.frames(0))
+        super::script::whole(nonce, &self.frames(0))
     }
 }
 
 fn owed(state_dir: &super::state::StateDir) -> String {
     format!("{}cat \"$s\"/owed/* 2>/dev/null\n", state_dir.locate())
-}
-
-/// Arguments cut so that each command line fits; always at least one chunk.
-pub(super) fn chunks(words: &[String]) -> Vec<&[String]> {
-    let mut out = vec![];
-    let (mut start, mut size) = (0, 0);
-    for (n, w) in words.iter().enumerate() {
-        // A pointer a word counts against the kernel's bound too.
-        let cost = w.len() + 9;
-        if size + cost > ARGUMENTS && n > start {
-            out.push(&words[start..n]);
-            (start, size) = (n, 0);
-        }
-        size += cost;
-    }
-    out.push(&words[start..]);
-    out
-}
-
-/// A host's answer was not what its tool would say.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct BadAnswer(pub String);
-
-/// The answers of one probe, in the order of its questions.
-#[derive(Debug)]
-pub struct Answers {
-    frames: std::vec::IntoIter<Option<Frame>>,
-}
-
-impl Answers {
-    /// Puts frames in the order of their slots, counted from `first`; a missing one is that question's error.
-    pub fn new(frames: Vec<Frame>, first: u32, count: usize) -> Self {
-        let mut slots: Vec<Option<Frame>> = vec![None; count];
-        for frame in frames {
-            let n = frame.slot.checked_sub(first).map(|n| n as usize);
-            if let Some(slot) = n.and_then(|n| slots.get_mut(n)) {
-                *slot = Some(frame);
-            }
-        }
-        Self { frames: slots.into_iter() }
-    }
-
-    /// The next answer.
-    ///
-    /// # Errors
-    /// Where the host gave none.
-    pub fn answer(&mut self) -> Result<Frame, BadAnswer> {
-        self.frames.next().flatten().ok_or_else(|| BadAnswer("the host gave no answer".into()))
-    }
-
-    /// The next answer as text; bytes that are no UTF-8 become replacement characters.
-    ///
-    /// # Errors
-    /// As [`Self::answer`].
-    pub fn text(&mut self) -> Result<String, BadAnswer> {
-        Ok(String::from_utf8_lossy(&self.answer()?.body).into_owned())
-    }
 }

@@ -1,5 +1,8 @@
 //! Text as data in a POSIX shell script. Source: POSIX.1-2017, Shell Command Language, 2.2.2.
 
+/// Bytes of arguments for one process; the kernel's bound for all of them is 128 KiB at the very least.
+const ARGUMENTS: usize = 96 * 1024;
+
 /// `text` as one shell word that means exactly `text`.
 ///
 /// NUL cannot be in a shell word; whoever takes text from outside refuses it before.
@@ -35,6 +38,23 @@ pub fn printf_format(bytes: &[u8]) -> String {
         }
     }
     out.push('\'');
+    out
+}
+
+/// Arguments cut so that each command line fits; always at least one chunk.
+pub(super) fn chunks(words: &[String]) -> Vec<&[String]> {
+    let mut out = vec![];
+    let (mut start, mut size) = (0, 0);
+    for (n, w) in words.iter().enumerate() {
+        // A pointer a word counts against the kernel's bound too.
+        let cost = w.len() + 9;
+        if size + cost > ARGUMENTS && n > start {
+            out.push(&words[start..n]);
+            (start, size) = (n, 0);
+        }
+        size += cost;
+    }
+    out.push(&words[start..]);
     out
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Steps are made when planning and are plain data in the plan; applying runs exactly those.
 
-use super::body::Body;
-use crate::catalog::id::ResourceId;
+use crate::model::body::Body;
+use crate::model::id::ResourceId;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 

@@ -3,8 +3,8 @@
 //! The answer comes in blocks: a line with the number of entries, a line `mode-hex uid gid user group` an entry, and
 //! then their paths, each with a NUL after it, for a path may hold any other byte.
 
+use super::answers::BadAnswer;
 use super::files::FileKind;
-use super::probe::BadAnswer;
 
 /// The longest answer, in bytes. A larger tree is not looked at: the host is asked for no more, and is told so.
 const LONGEST: usize = 16 << 20;

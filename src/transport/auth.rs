@@ -1,7 +1,7 @@
 //! Logging in: the agent's keys, key files, a password.
 
 use super::{Agent, Target, TransportError};
-use crate::language::secret::Secret;
+use crate::model::secret::Secret;
 use russh::client::{Handle, Handler, KeyboardInteractiveAuthResponse};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;

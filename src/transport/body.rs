@@ -1,8 +1,8 @@
 //! Contents on their way to a host: streamed, never held whole, compressed where it pays.
 
 use super::TransportError;
+use crate::model::body::{Body, Bytes};
 use crate::shell::apply::Encoding;
-use crate::shell::body::{Body, Bytes};
 use async_compression::Level;
 use async_compression::tokio::bufread::GzipEncoder;
 use std::io::Cursor;

@@ -10,7 +10,7 @@ pub mod pipe;
 mod socket;
 pub mod ssh;
 
-use crate::language::secret::Secret;
+use crate::model::secret::Secret;
 use crate::shell::frame::{FrameError, FrameSink, Script};
 use std::fmt;
 use std::path::PathBuf;

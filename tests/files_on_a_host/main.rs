@@ -9,19 +9,20 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use trueup::catalog::id::ResourceId;
 use trueup::facts::Facts;
 use trueup::language::diagnostic::Diagnostics;
-use trueup::language::span::FileId;
 use trueup::language::yaml;
-use trueup::resources::TYPES;
+use trueup::model::body::Body;
+use trueup::model::id::ResourceId;
+use trueup::model::run_name::RunName;
+use trueup::model::span::FileId;
 use trueup::resources::batch::{Batch, Declared};
 use trueup::resources::difference::{Action, Ahead, Brings, Changes, Difference, Shown};
+use trueup::resources::types::TYPES;
 use trueup::shell::apply::{Act, ApplyChange, ApplyPlan, ApplyStep, script};
-use trueup::shell::body::Body;
 use trueup::shell::frame::{Frame, FrameParser, Nonce};
 use trueup::shell::probe::{Answers, ProbeScript};
-use trueup::shell::state::{RunName, StateDir};
+use trueup::shell::state::StateDir;
 use trueup::shell::steps::{Command as Program, PlannedStep, Step, Steps, Undo};
 
 struct Host {

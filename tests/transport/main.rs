@@ -6,7 +6,7 @@ use sshd::{Sshd, keygen, listening, options, public, script, target};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
-use trueup::language::secret::Secret;
+use trueup::model::secret::Secret;
 use trueup::shell::frame::{Frame, FrameError, Limits};
 use trueup::transport::{Connection as _, Target, TransportError, ssh};
 

@@ -2,8 +2,9 @@
 
 use super::{Run, nonce};
 use crate::engine::outcome::{HostReport, HostStatus};
+use crate::model::run_name::RunName;
 use crate::shell::apply::{ApplyPlan, Guard, guard};
-use crate::shell::state::{RunName, StateDir};
+use crate::shell::state::StateDir;
 use crate::transport::TransportError;
 use std::sync::Arc;
 use std::time::Duration;

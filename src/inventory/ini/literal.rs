@@ -2,7 +2,7 @@
 //! Source: the lexical analysis chapter of Python's language reference.
 
 use crate::language::node::{Mapping, Node, Yaml};
-use crate::language::span::{Span, Spanned};
+use crate::model::span::{Span, Spanned};
 
 /// Deeper lists stay text.
 const MAX_DEPTH: usize = 32;

@@ -7,7 +7,7 @@ use super::assemble::Builder;
 use super::range;
 use crate::language::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
 use crate::language::node::{Mapping, Node, Yaml};
-use crate::language::span::{FileId, Span, Spanned};
+use crate::model::span::{FileId, Span, Spanned};
 
 enum Section {
     Hosts(String),

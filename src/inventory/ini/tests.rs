@@ -1,6 +1,6 @@
 use super::*;
 use crate::inventory::Inventory;
-use crate::language::span::Sources;
+use crate::model::span::Sources;
 use proptest::prelude::*;
 
 fn inventory(text: &str) -> Result<Inventory, String> {

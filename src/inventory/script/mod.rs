@@ -6,7 +6,7 @@ use super::assemble::Builder;
 use crate::language::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
 use crate::language::mask::masked;
 use crate::language::node::{Node, Yaml};
-use crate::language::span::{Sources, Span, Spanned};
+use crate::model::span::{Sources, Span, Spanned};
 use rayon::prelude::*;
 use run::{Failure, Limits};
 use std::path::{Path, PathBuf};

@@ -6,8 +6,8 @@ use super::args::{Args, text};
 use super::json::plain;
 use super::wrong;
 use crate::language::scope::to_value;
-use crate::language::span::FileId;
 use crate::language::yaml::parse_one;
+use crate::model::span::FileId;
 use minijinja::{Error, State, Value};
 use serde_json::Value as Json;
 

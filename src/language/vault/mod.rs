@@ -4,7 +4,7 @@ pub mod cipher;
 pub mod envelope;
 
 use super::diagnostic::Diagnostic;
-use super::span::Span;
+use crate::model::span::Span;
 use cipher::{Keys, Refused};
 use envelope::{Envelope, Malformed};
 use std::collections::HashMap;

@@ -5,7 +5,7 @@ mod below;
 use super::attributes::{self, Questions, Wanted};
 use super::difference::{Action, Ahead, Difference, Shown};
 use super::value::{Mode, Presence, Scalar};
-use super::{Due, Edges, Impossible, Orphaned, ResourceType, Want};
+use super::{Due, Edges, Impossible, Made, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::shell::files::{FileKind, FileState};
@@ -159,8 +159,17 @@ impl ResourceType for Directory {
         want.params.state == Presence::Present
     }
 
+    fn makes<'a>(&self, want: &'a Want<Params>) -> Option<Made<'a>> {
+        Some(Made { path: want.title(), holds: true })
+    }
+
+    fn wants_managed_below(&self, want: &Want<Params>) -> bool {
+        want.params.purge || want.params.recurse
+    }
+
     fn relate(&self, want: &Want<Params>, edges: &mut Edges) {
         edges.require_parent(&want.id, want.title());
+        edges.require_home(&want.id, want.title());
         wanted(&want.params).relate(&want.id, edges);
     }
 

@@ -49,8 +49,8 @@ fn told(client: &str, port: u16) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::id::ResourceId;
     use crate::facts::SshConnection;
+    use crate::model::id::ResourceId;
     use crate::resources::Places;
 
     /// Whether somebody from 198.18.0.1, at port 22 of the sample's eth0, is told of being locked out by these rules.

@@ -12,7 +12,7 @@ use super::value::{Presence, Scalar};
 use super::{Due, Edges, Impossible, Orphaned, ResourceType, Together, Want};
 use crate::facts::{Facts, InitSystem};
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
-use crate::shell::body::{Body, Digest};
+use crate::model::body::{Body, Digest};
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript, Query};
 use crate::shell::steps::{Attributes, Command, Steps, Undo};
 use rules::Verdict;

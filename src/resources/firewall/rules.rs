@@ -184,7 +184,7 @@ pub(super) fn mark(title: &str) -> String {
         return format!("trueup:{plain}");
     }
     // Titles that come to the same plain text are still told apart.
-    let digest = crate::shell::body::Digest::of(title.as_bytes());
+    let digest = crate::model::body::Digest::of(title.as_bytes());
     format!("trueup:{plain}#{}", digest.as_str().get(..8).unwrap_or_default())
 }
 

@@ -1,9 +1,9 @@
 //! What a host says of an account, and what differs. Formats: passwd(5), group(5), shadow(5).
 
 use super::Params;
-use crate::language::secret::Secret;
+use crate::model::secret::Secret;
+use crate::resources::accounts::{Programs, database};
 use crate::resources::difference::{Action, Difference, Shown};
-use crate::resources::group::database;
 use std::collections::HashMap;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -15,7 +15,7 @@ pub enum Seen {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Observed {
     pub(super) seen: Seen,
-    pub(super) programs: super::programs::Programs,
+    pub(super) programs: Programs,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -1,20 +1,19 @@
 //! Users: the account, its groups, its password, and the keys it lets in.
 
 mod account;
-pub(super) mod programs;
+mod programs;
 
+use super::accounts::{Programs, is_name};
 use super::difference::{Action, Ahead, Brings, Difference, Shown};
-use super::group::is_name;
 use super::value::{Presence, Scalar};
 use super::{Due, Edges, Impossible, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
-use crate::language::secret::Secret;
-use crate::shell::body::Body;
+use crate::model::body::Body;
+use crate::model::secret::Secret;
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript, Query};
 use crate::shell::steps::{Attributes, Command, Steps, Undo};
 pub use account::{Account, Observed, Seen};
-use programs::Programs;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -172,6 +171,13 @@ impl ResourceType for User {
             Seen::Present(account) => Some(account.uid.to_string()),
             Seen::Absent => None,
         }
+    }
+
+    /// By default as most hosts choose it.
+    fn home(&self, want: &Want<Params>) -> Option<String> {
+        let p = &want.params;
+        let home = Account::of_new(want.title(), p).home.trim_end_matches('/').to_owned();
+        (p.state == Presence::Present && programs::makes_home(p) && !home.is_empty()).then_some(home)
     }
 
     fn relate(&self, want: &Want<Params>, edges: &mut Edges) {

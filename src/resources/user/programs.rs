@@ -3,87 +3,13 @@
 
 use super::Params;
 use super::account::{Account, groups_after};
-use crate::facts::Facts;
+use crate::resources::accounts::{Programs, edit, owned};
 use crate::resources::difference::Difference;
-
-/// What a host has for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Programs {
-    Shadow,
-    Busybox,
-    /// A line is added to a file, or taken out, by the shell itself.
-    Files,
-}
-
-impl Programs {
-    pub fn of(facts: &Facts) -> Self {
-        match (facts.tools.useradd, facts.tools.adduser) {
-            (true, _) => Self::Shadow,
-            (false, true) => Self::Busybox,
-            (false, false) => Self::Files,
-        }
-    }
-}
-
-/// `sh -c EDIT sh FILE NAME [LINE…]`: takes the line that begins with `NAME:` out of the file and adds the lines.
-/// The file is replaced by a rename, with its owner and mode. Where a number is `NEXT`, it is the next free one.
-const EDIT: &str = r#"
-file=$1; name=$2; shift 2
-[ -e "$file" ] || exit 0
-cp -p "$file" "$file.trueup" || exit
-next=999
-{
-  while IFS= read -r line || [ -n "$line" ]; do
-    case $line in "$name":*) continue ;; esac
-    number=${line#*:*:}; number=${number%%:*}
-    case $number in '' | *[!0-9]*) ;; *) if [ "$number" -gt "$next" ] && [ "$number" -lt 60000 ]; then next=$number; fi ;; esac
-    printf '%s\n' "$line"
-  done <"$file"
-  next=$((next + 1))
-  for line do
-    case $line in *:x:NEXT:*) line="${line%%:x:NEXT:*}:x:$next:${line#*:x:NEXT:}" ;; esac
-    printf '%s\n' "$line"
-  done
-} >"$file.trueup" || { rm -f "$file.trueup"; exit 1; }
-mv -f "$file.trueup" "$file"
-"#;
-
-fn edit(file: &str, name: &str, lines: &[String]) -> Vec<String> {
-    let words = ["sh", "-c", EDIT, "sh", file, name].into_iter().map(str::to_owned);
-    words.chain(lines.iter().cloned()).collect()
-}
 
 /// One program for several edits.
 fn all(edits: &[Vec<String>]) -> Vec<String> {
     let script: Vec<String> = edits.iter().map(crate::shell::quote::words).collect();
     owned(&["sh", "-c", &script.join(" && ")])
-}
-
-pub fn add_group(programs: Programs, name: &str, gid: Option<u32>, system: bool) -> Vec<String> {
-    let gid = gid.map(|g| g.to_string());
-    let (program, flag) = match programs {
-        Programs::Shadow => ("groupadd", "-r"),
-        Programs::Busybox => ("addgroup", "-S"),
-        Programs::Files => {
-            let number = gid.as_deref().unwrap_or("NEXT");
-            return edit("/etc/group", name, &[format!("{name}:x:{number}:")]);
-        }
-    };
-    let mut words = vec![program];
-    if system {
-        words.push(flag);
-    }
-    words.extend(gid.as_deref().into_iter().flat_map(|g| ["-g", g]));
-    words.push(name);
-    owned(&words)
-}
-
-pub fn delete_group(programs: Programs, name: &str) -> Vec<String> {
-    match programs {
-        Programs::Shadow => owned(&["groupdel", name]),
-        Programs::Busybox => owned(&["delgroup", name]),
-        Programs::Files => edit("/etc/group", name, &[]),
-    }
 }
 
 /// A user of its own group where no other is named, in the files themselves.
@@ -160,11 +86,7 @@ fn delete_in_files(name: &str, with_home: bool) -> Vec<String> {
     all(&edits)
 }
 
-fn owned(words: &[&str]) -> Vec<String> {
-    words.iter().map(|w| (*w).to_owned()).collect()
-}
-
-fn makes_home(p: &Params) -> bool {
+pub(super) fn makes_home(p: &Params) -> bool {
     p.create_home.unwrap_or(!p.system)
 }
 

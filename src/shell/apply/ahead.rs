@@ -1,8 +1,9 @@
 //! Contents that are too large for a script travel ahead of it.
 
-use crate::shell::body::Body;
+use crate::model::body::Body;
+use crate::model::run_name::RunName;
 use crate::shell::frame::Nonce;
-use crate::shell::state::{RunName, StateDir};
+use crate::shell::state::StateDir;
 
 /// How contents travel ahead of a script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,5 +33,5 @@ pub fn receive(
          mv -f \"$t\" \"$s/incoming/{run}.{digest}\"\n) 2>&1\ne {slot} $?\n",
         state_dir.locate()
     );
-    crate::shell::listening(nonce, &text)
+    crate::shell::script::listening(nonce, &text)
 }

@@ -1,8 +1,9 @@
 //! Fetching what came of a run whose connection was lost while it went on.
 
 use super::functions;
+use crate::model::run_name::RunName;
 use crate::shell::frame::Nonce;
-use crate::shell::state::{RunName, StateDir};
+use crate::shell::state::StateDir;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -37,5 +38,5 @@ pub fn collect(
          esac; done 2>/dev/null <\"$r/journal\"\nb {end_slot}\ne {end_slot} $state\n)\n",
         wait.as_secs()
     );
-    crate::shell::script(nonce, &out)
+    crate::shell::script::whole(nonce, &out)
 }

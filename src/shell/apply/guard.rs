@@ -6,10 +6,11 @@
 //! run of its own. Whether it is confirmed or taken back is decided by who makes the link `decided` first.
 
 use super::{ApplyPlan, functions, step};
+use crate::model::run_name::RunName;
 use crate::shell::frame::Nonce;
 use crate::shell::probe::ProbeScript;
 use crate::shell::quote::word;
-use crate::shell::state::{RunName, StateDir};
+use crate::shell::state::StateDir;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -45,7 +46,7 @@ impl Guard {
         );
         super::body_of(&mut out, &undo, &ProbeScript::default(), 0);
         let _ = write!(out, "unhook {}\nexit 0\n)\n", word(plan.run.as_str()));
-        crate::shell::script(&nonce, &out)
+        crate::shell::script::whole(&nonce, &out)
     }
 
     /// The longest until the host has taken it back, once it was cut off.
@@ -65,5 +66,5 @@ pub fn confirm(run: &RunName, state_dir: &StateDir, slot: u32, nonce: &Nonce) ->
         state_dir.locate(),
         word(run.as_str())
     );
-    crate::shell::script(nonce, &text)
+    crate::shell::script::whole(nonce, &text)
 }

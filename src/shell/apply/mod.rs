@@ -15,13 +15,14 @@ mod tests;
 pub use ahead::{Encoding, receive};
 pub use guard::Guard;
 
-use super::body::{Body, Bytes};
 use super::frame::Nonce;
 use super::probe::ProbeScript;
 use super::quote::word;
-use super::state::{RunName, StateDir};
+use super::state::StateDir;
 use super::steps::Step;
-use crate::catalog::id::visible;
+use crate::model::body::{Body, Bytes};
+use crate::model::id::visible;
+use crate::model::run_name::RunName;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -282,7 +283,7 @@ pub fn script(plan: &ApplyPlan, verify: &ProbeScript, first_verify_slot: u32, no
     out.push_str(&plan.state_dir.locate());
     body_of(&mut out, plan, verify, first_verify_slot);
     out.push_str("exit 0\n)\n");
-    super::script(nonce, &out)
+    super::script::whole(nonce, &out)
 }
 
 fn body_of(out: &mut String, plan: &ApplyPlan, verify: &ProbeScript, first_verify_slot: u32) {
@@ -424,12 +425,12 @@ fn looks(looks: &[(Vec<usize>, ProbeScript)]) -> Vec<u8> {
 }
 
 pub(super) fn functions() -> String {
-    super::uncommented(FUNCTIONS) + &super::uncommented(super::ledger::COUNTED)
+    super::script::uncommented(FUNCTIONS) + &super::script::uncommented(super::ledger::COUNTED)
 }
 
 /// The name under which a refresh is owed.
 fn owed(id: &str) -> String {
-    super::body::Digest::of(id.as_bytes()).as_str().to_owned()
+    crate::model::body::Digest::of(id.as_bytes()).as_str().to_owned()
 }
 
 fn one(out: &mut String, plan: &ApplyPlan, step: &ApplyStep, with_steps: &BTreeSet<usize>) {

@@ -1,7 +1,7 @@
 //! One step as the text of a subshell.
 
 use super::{Act, ApplyPlan, ApplyStep, inline};
-use crate::shell::body::Body;
+use crate::model::body::Body;
 use crate::shell::quote::{printf_format, word, words};
 use crate::shell::steps::{Attributes, Command, Step};
 use std::fmt::Write as _;

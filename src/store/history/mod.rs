@@ -9,7 +9,7 @@ pub mod record;
 #[cfg(test)]
 mod tests;
 
-use crate::shell::state::RunName;
+use crate::model::run_name::RunName;
 use chain::{Hash, NOTHING, Verdict};
 use flate2::Compression;
 use flate2::read::GzDecoder;

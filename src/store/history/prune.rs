@@ -2,7 +2,7 @@
 
 use super::record::{Began, Pruned};
 use super::{BEGAN, ENDED, HistoryError, PRUNED, append, chain, json, parse};
-use crate::store::utc::Utc;
+use crate::model::utc::Utc;
 use rusqlite::{Transaction, params};
 use std::collections::HashMap;
 

@@ -1,7 +1,7 @@
 //! What is kept of a run.
 
-use crate::shell::state::RunName;
-use crate::store::utc::Utc;
+use crate::model::run_name::RunName;
+use crate::model::utc::Utc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 use super::record::{By, From, Process, Purpose};
 use super::*;
-use crate::store::utc::Utc;
+use crate::model::utc::Utc;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 

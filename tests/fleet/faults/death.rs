@@ -27,7 +27,7 @@ impl Ground {
         trueup(&fleet, "apply", &tier.manifest(&fleet, 2), &["--yes"]).code(0);
         let points = kill_point.points();
         let met: Vec<&Point> = points.iter().filter(|p| p.journal.starts_with("begin ")).collect();
-        for kind in trueup::resources::TYPES {
+        for kind in trueup::resources::types::TYPES {
             let begins = |p: &&&Point| p.journal.contains(&format!("{}[", kind.name()));
             assert!(met.iter().any(|p| begins(&p)), "no moment of a {} is among {points:#?}", kind.name());
         }
@@ -107,7 +107,7 @@ impl Ground {
             cases += 1;
         }
         println!("death of the {how:?}: {cases} cases, {} moments of {} steps", self.points.len(), self.begins().len());
-        assert!(cases >= trueup::resources::TYPES.len(), "the enumeration came up short: {cases} cases");
+        assert!(cases >= trueup::resources::types::TYPES.len(), "the enumeration came up short: {cases} cases");
     }
 }
 

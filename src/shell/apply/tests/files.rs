@@ -1,7 +1,7 @@
 //! What steps do to files, in every shell.
 
 use super::*;
-use crate::shell::body::Digest;
+use crate::model::body::Digest;
 use crate::shell::files::{self, FileState};
 use crate::shell::probe::FileQuestion;
 use proptest::prelude::*;

@@ -1,24 +1,22 @@
-//! From what was written to one host's catalog: variables bound, templates rendered, types checked, edges drawn.
+//! From what was written to a draft of one host's catalog: variables bound, modules called, templates rendered.
 
 use super::body;
-use super::departed::{self, Removal};
-use super::id::ResourceId;
-use super::link::{Linked, References, cycle_error, tell_what_is_managed};
-use super::selection::Candidate;
-pub use super::selection::Selection;
-use super::{Catalog, Resource};
+use super::health;
+use super::module;
+use super::play::{Declaration, Play};
+use super::project::Project;
+use crate::catalog::departed::Removal;
+use crate::catalog::draft::Draft;
+use crate::catalog::entry::{Entry, References};
+use crate::catalog::{Catalog, Selection};
 use crate::facts::Facts;
-use crate::language::diagnostic::{Diagnostic, Diagnostics, Severity};
-use crate::language::health;
-use crate::language::manifest::{Declaration, Play};
-use crate::language::module;
+use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::language::node::{Layer, Mapping, Node, Yaml};
-use crate::language::project::Project;
 use crate::language::scope::{Scope, to_value};
-use crate::language::span::{Span, Spanned};
-use crate::resources::batch::{Batch, Declared, Type};
-use crate::resources::{Places, TYPES, Together};
-use crate::shell::health::HealthCheck;
+use crate::model::span::Spanned;
+use crate::resources::Places;
+use crate::resources::batch::Declared;
+use crate::resources::types::TYPES;
 use minijinja::value::{Serde, Value};
 use std::collections::HashMap;
 
@@ -62,15 +60,8 @@ pub fn compile_with(
     selection: &Selection,
     departed: &[Removal],
 ) -> Result<Catalog, Diagnostics> {
-    let mut compiler = Compiler {
-        project,
-        found: Diagnostics::default(),
-        declared: TYPES.iter().map(|_| vec![]).collect(),
-        pending: vec![],
-        modules: HashMap::new(),
-        health: vec![],
-    };
     let facts_value = Value::from(Serde(&facts));
+    let mut evaluator = Evaluator { project, draft: Draft::new(host.name, facts) };
     for play in &host.plays {
         let layers = host.vars.iter().copied().chain([&play.vars, &project.extra_vars]);
         let fixed = HashMap::from([
@@ -81,25 +72,16 @@ pub fn compile_with(
         ]);
         let scope = Scope::new(project.templates.clone(), layers.cloned().collect(), fixed);
         let inherited = Inherited { tags: play.tags.clone(), ..Inherited::default() };
-        compiler.declare(&play.resources, &scope, &inherited, 0);
+        evaluator.declare(&play.resources, &scope, &inherited, 0);
         for check in &play.rollout.health {
             match project.templates.render(check, &scope).and_then(|node| health::check(&node)) {
-                Ok(check) if compiler.health.contains(&check) => {}
-                Ok(check) => compiler.health.push(check),
-                Err(d) => compiler.found.push(d),
+                Ok(check) => evaluator.draft.check_health(check),
+                Err(d) => evaluator.draft.found.push(d),
             }
         }
     }
-    compiler.depart(departed);
-    let mut found = std::mem::take(&mut compiler.found);
-    let catalog = compiler.link(host.name, facts, selection, departed, &mut found);
-    for d in found.iter_mut() {
-        d.host.get_or_insert_with(|| host.name.to_owned());
-    }
-    match catalog {
-        Some(catalog) if !found.has_errors() => Ok(catalog),
-        _ => Err(found),
-    }
+    evaluator.draft.remove(departed);
+    evaluator.draft.finish(selection, &project.templates.sources)
 }
 
 /// What a module call passes on to all that it declares.
@@ -110,36 +92,16 @@ struct Inherited {
     modules: Vec<String>,
 }
 
-/// A resource that is declared, not yet typed.
-pub(super) struct Pending {
-    pub id: ResourceId,
-    pub ty: usize,
-    pub index: usize,
-    pub span: Span,
-    pub name: Option<String>,
-    pub tags: Vec<String>,
-    pub controls: Vec<String>,
-    pub references: References,
-    /// It has left the manifest, and is to be removed.
-    pub departed: bool,
-}
-
-pub(super) struct Compiler<'a> {
+struct Evaluator<'a> {
     project: &'a Project,
-    found: Diagnostics,
-    /// By the type's place in [`TYPES`].
-    pub declared: Vec<Vec<Declared>>,
-    pub pending: Vec<Pending>,
-    /// A module's resources, so that `module[x]` can be referred to.
-    pub modules: HashMap<String, Vec<usize>>,
-    health: Vec<HealthCheck>,
+    draft: Draft,
 }
 
-impl Compiler<'_> {
+impl Evaluator<'_> {
     fn declare(&mut self, resources: &[Declaration], scope: &Scope, inherited: &Inherited, depth: usize) {
         for declaration in resources {
             if let Err(diagnostic) = self.each(declaration, scope, inherited, depth) {
-                self.found.push(diagnostic);
+                self.draft.found.push(diagnostic);
             }
         }
     }
@@ -166,7 +128,7 @@ impl Compiler<'_> {
                 for (n, item) in items.iter().enumerate() {
                     let scope = item_scope(item.clone(), n);
                     if let Err(e) = self.one(d, &scope, inherited, depth) {
-                        self.found.push(e);
+                        self.draft.found.push(e);
                     }
                 }
             }
@@ -179,7 +141,7 @@ impl Compiler<'_> {
                     };
                     let scope = item_scope(entry(value.clone()), n);
                     if let Err(e) = self.one(d, &scope, inherited, depth) {
-                        self.found.push(e);
+                        self.draft.found.push(e);
                     }
                 }
             }
@@ -221,7 +183,7 @@ impl Compiler<'_> {
             modules.extend(d.title.as_str().map(str::to_owned));
             return self.call(d, scope, &Inherited { tags, references, modules }, depth);
         }
-        let Some((ty, kind)) = TYPES.iter().enumerate().find(|(_, t)| t.name() == d.kind.value) else {
+        let Some(&ty) = TYPES.iter().find(|t| t.name() == d.kind.value) else {
             return Ok(());
         };
         let title_node = shown(&d.title)?;
@@ -250,7 +212,7 @@ impl Compiler<'_> {
         {
             return Err(Diagnostic::error("wrong value", Some(secret.span), "text for a host cannot hold a NUL byte"));
         }
-        let body = if kind.has_body() { body::of(self.project, d, &params, scope)? } else { None };
+        let body = if ty.has_body() { body::of(self.project, d, &params, scope)? } else { None };
         let text = |node: &Option<Node>| match node {
             None => Ok(None),
             Some(node) => {
@@ -270,16 +232,17 @@ impl Compiler<'_> {
         };
         let name = text(&d.common.name)?;
         let become_user = text(&d.common.become_user)?;
-        if become_user.is_some() && d.kind.value != "exec" {
+        if become_user.is_some() && !ty.runs_as() {
+            let takers: Vec<_> = TYPES.iter().filter(|t| t.runs_as()).map(|t| t.name()).collect();
             return Err(Diagnostic::error(
                 "wrong parameter",
                 d.common.become_user.as_ref().map(|n| n.span),
                 format!("a {} is made as the connection's own user", d.kind.value),
             )
-            .help("become_user is for exec; for a whole play it stands beside `become`"));
+            .help(format!("become_user is for {}; for a whole play it stands beside `become`", takers.join(", "))));
         }
         let declared = Declared {
-            title: title.clone(),
+            title,
             params: Node::new(d.title.span, Yaml::Map(params)),
             body,
             sensitive,
@@ -288,25 +251,9 @@ impl Compiler<'_> {
             managed_below: vec![],
             departed: None,
         };
-        let number = self.pending.len();
-        for module in &inherited.modules {
-            self.modules.entry(module.clone()).or_default().push(number);
-        }
-        if let Some(list) = self.declared.get_mut(ty) {
-            let index = list.len();
-            list.push(declared);
-            self.pending.push(Pending {
-                id: ResourceId::new(kind.name(), title),
-                ty,
-                index,
-                span: d.title.span,
-                name,
-                tags,
-                controls: d.common.controls.clone(),
-                references,
-                departed: false,
-            });
-        }
+        let within = inherited.modules.iter().map(|module| format!("module[{module}]")).collect();
+        let controls = d.common.controls.clone();
+        self.draft.add(ty, Entry { declared, name, tags, controls, references, within });
         Ok(())
     }
 
@@ -334,7 +281,7 @@ impl Compiler<'_> {
             given.push((key.clone(), value));
         }
         let known = |name: &str| scope.has(name);
-        module::check(module, &given, d.title.span, &known, &mut self.found);
+        module::check(module, &given, d.title.span, &known, &mut self.draft.found);
         let mut vars = given;
         let mut missing = false;
         for p in &module.parameters {
@@ -350,88 +297,5 @@ impl Compiler<'_> {
             self.declare(&module.resources, &scope.over(vars, HashMap::new()), inherited, depth + 1);
         }
         Ok(())
-    }
-
-    /// Types the declarations and draws the edges.
-    fn link(
-        mut self,
-        host: &str,
-        facts: Facts,
-        selection: &Selection,
-        departed: &[Removal],
-        found: &mut Diagnostics,
-    ) -> Option<Catalog> {
-        let sources = &self.project.templates.sources;
-        tell_what_is_managed(&self.pending, &mut self.declared);
-        let mut batches: Vec<Option<Box<dyn Batch>>> = vec![];
-        for (ty, declared) in TYPES.iter().zip(&self.declared) {
-            let ty: &'static dyn Type = *ty;
-            batches.push(if declared.is_empty() { None } else { ty.batch(declared, &facts, found) });
-        }
-        if found.has_errors() {
-            return None;
-        }
-        let linked = Linked::new(&self, &batches, found);
-        let mut graph = linked.edges(&self, &batches, found);
-        departed::edges(&mut graph, departed, &linked.kept);
-        let order = match graph.order() {
-            Ok(order) => order,
-            Err(cycle) => {
-                found.push(cycle_error(&cycle, &linked));
-                return None;
-            }
-        };
-        if found.has_errors() {
-            return None;
-        }
-        let candidates: Vec<_> = linked
-            .kept
-            .iter()
-            .map(|p| Candidate {
-                id: &p.id,
-                tags: &p.tags,
-                one_with: TYPES.get(p.ty).filter(|t| t.together() == Together::All).map(|_| p.ty),
-            })
-            .collect();
-        let mut selected = selection.of(&candidates, &graph, &order);
-        let skipped = match selection.start(&candidates, &order, &mut selected) {
-            Ok(skipped) => skipped,
-            Err(d) => {
-                found.push(d);
-                return None;
-            }
-        };
-        // Numbers of the batches that are there.
-        let mut place = vec![None; batches.len()];
-        let mut there = vec![];
-        for (n, batch) in batches.into_iter().enumerate() {
-            if let (Some(batch), Some(slot)) = (batch, place.get_mut(n)) {
-                *slot = Some(there.len());
-                there.push(batch);
-            }
-        }
-        let resources = linked
-            .kept
-            .iter()
-            .zip(selected)
-            .zip(&linked.keys)
-            .map(|((p, selected), key)| Resource {
-                id: p.id.clone(),
-                key: key.clone(),
-                name: p.name.clone(),
-                place: if p.departed { None } else { sources.place(p.span) },
-                batch: place.get(p.ty).copied().flatten().unwrap_or_default(),
-                index: p.index,
-                tags: p.tags.clone(),
-                controls: p.controls.clone(),
-                selected,
-                departed: p.departed,
-            })
-            .collect();
-        let warnings = found.iter().filter(|d| d.severity == Severity::Warning).map(|d| d.render(sources, false));
-        let warnings = warnings.chain(skipped).collect();
-        let (host, health) = (host.to_owned(), self.health.clone());
-        let declared = self.declared.into_iter().filter(|list| !list.is_empty()).collect();
-        Some(Catalog { host, facts, resources, batches: there, declared, graph, order, health, warnings })
     }
 }

@@ -1,34 +1,78 @@
 //! How a resource is named: its type and its title, written `service[nginx]`.
 
-use crate::resources::TYPES;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::borrow::Cow;
 use std::fmt;
 
-const NO_TYPE: &str = "unknown";
+/// A resource's type, by its name. That there is such a type is for whoever needs it to see: an id may come from a
+/// record that another build wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Kind(Cow<'static, str>);
+
+impl Kind {
+    /// `None` for what can be the name of no type.
+    pub fn parse(text: &str) -> Option<Self> {
+        let word = |b: u8| b.is_ascii_lowercase() || b == b'_';
+        (!text.is_empty() && text.bytes().all(word)).then(|| Self(Cow::Owned(text.to_owned())))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// It hashes, and is ordered, as its text.
+impl std::borrow::Borrow<str> for Kind {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&'static str> for Kind {
+    fn from(name: &'static str) -> Self {
+        Self(Cow::Borrowed(name))
+    }
+}
+
+impl PartialEq<str> for Kind {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other
+    }
+}
+
+impl PartialEq<&str> for Kind {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == *other
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ResourceId {
-    pub kind: &'static str,
+    pub kind: Kind,
     pub title: String,
 }
 
 impl ResourceId {
     pub fn new(kind: &'static str, title: impl Into<String>) -> Self {
-        Self { kind, title: title.into() }
+        Self { kind: kind.into(), title: title.into() }
     }
 
-    /// From the form it is shown in; characters that are escaped there stay so. `None` for a type that there is not.
+    /// From the form it is shown in; characters that are escaped there stay so. `None` for what can be no resource.
     pub fn parse(text: &str) -> Option<Self> {
         let (kind, title) = text.strip_suffix(']')?.split_once('[')?;
-        let kind = TYPES.iter().map(|t| t.name()).chain([NO_TYPE]).find(|name| *name == kind)?;
-        Some(Self::new(kind, title))
+        Some(Self { kind: Kind::parse(kind)?, title: title.to_owned() })
     }
 
     /// Stands for a resource that cannot be told.
     pub fn unknown() -> Self {
-        Self::new(NO_TYPE, "resource")
+        Self::new("unknown", "resource")
     }
 }
 
@@ -81,7 +125,7 @@ mod tests {
             let id = ResourceId::new("file", title);
             assert_eq!(ResourceId::parse(&id.to_string()), Some(id));
         }
-        for wrong in ["", "file", "file[", "file]x[", "fiel[/x]", "file[/x] "] {
+        for wrong in ["", "file", "file[", "file]x[", "[/x]", "File[/x]", "fi le[/x]", "file[/x] "] {
             assert_eq!(ResourceId::parse(wrong), None, "{wrong}");
         }
     }

@@ -1,17 +1,17 @@
 //! A project as loaded: all that was written, read whole before anything is compiled.
 
 use super::contents::Contents;
-use super::diagnostic::{Diagnostic, Diagnostics};
-use super::manifest::{self, Declaration, Entry, Play};
-use super::mask::masked;
 use super::module::{self, Module};
-use super::node::{Layer, Mapping, Node};
-use super::span::{FileId, Source, Sources};
-use super::template::Templates;
-use super::vault::Keyring;
-use super::vault::envelope::is_vault;
-use super::yaml;
-use crate::shell::body::Digest;
+use super::play::{self, Declaration, Entry, Play};
+use crate::language::diagnostic::{Diagnostic, Diagnostics};
+use crate::language::mask::masked;
+use crate::language::node::{Layer, Mapping, Node};
+use crate::language::template::Templates;
+use crate::language::vault::Keyring;
+use crate::language::vault::envelope::is_vault;
+use crate::language::yaml;
+use crate::model::body::Digest;
+use crate::model::span::{FileId, Source, Sources};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
@@ -61,7 +61,8 @@ pub fn load(
     read_manifest(manifest, None, types, &mut sources, &mut found, &mut plays, &mut stack);
 
     let mut modules = BTreeMap::new();
-    let mut wanted: Vec<(String, super::span::Span)> = plays.iter().flat_map(|p: &Play| called(&p.resources)).collect();
+    let mut wanted: Vec<(String, crate::model::span::Span)> =
+        plays.iter().flat_map(|p: &Play| called(&p.resources)).collect();
     while let Some((name, span)) = wanted.pop() {
         if modules.contains_key(&name) {
             continue;
@@ -70,7 +71,7 @@ pub fn load(
         let Ok(text) = std::fs::read_to_string(&path) else {
             let there: Vec<String> = module_folders(&dir).iter().flat_map(|f| names_in(f)).collect();
             let d = Diagnostic::error("unknown module", Some(span), format!("there is no {}", path.display()));
-            found.push(match super::diagnostic::did_you_mean(&name, there.iter().map(String::as_str)) {
+            found.push(match crate::language::diagnostic::did_you_mean(&name, there.iter().map(String::as_str)) {
                 Some(near) => d.help(format!("did you mean `{near}`?")),
                 None => d,
             });
@@ -134,7 +135,7 @@ pub fn empty(keyring: Arc<Keyring>, sources: Sources, found: Diagnostics) -> Res
 
 fn read_manifest(
     path: &Path,
-    included: Option<super::span::Span>,
+    included: Option<crate::model::span::Span>,
     types: &[&str],
     sources: &mut Sources,
     found: &mut Diagnostics,
@@ -172,7 +173,7 @@ fn read_manifest(
         Err(errors) => return found.extend(errors),
     };
     stack.push(canonical);
-    for entry in manifest::read(&document, types, found) {
+    for entry in play::read(&document, types, found) {
         match entry {
             Entry::Play(play) => plays.push(*play),
             Entry::Include(other) => {
@@ -210,7 +211,7 @@ fn module_dir(dir: &Path, name: &str) -> PathBuf {
     found.unwrap_or_else(|| dir.join("modules").join(name))
 }
 
-fn called(resources: &[Declaration]) -> Vec<(String, super::span::Span)> {
+fn called(resources: &[Declaration]) -> Vec<(String, crate::model::span::Span)> {
     let modules = resources.iter().filter(|d| d.kind.value == "module");
     modules.filter_map(|d| Some((d.title.as_str()?.to_owned(), d.title.span))).collect()
 }
@@ -278,10 +279,10 @@ fn read_files(
     for (prefix, below, resources) in lists {
         let entry = wanted.entry((prefix, below)).or_default();
         for declaration in resources {
-            if let Some((_, Node { value: super::node::Yaml::String(name), .. })) =
+            if let Some((_, Node { value: crate::language::node::Yaml::String(name), .. })) =
                 declaration.params.iter().find(|(k, _)| k.value == "source")
             {
-                if super::template::is_template(name) {
+                if crate::language::template::is_template(name) {
                     entry.any = true;
                 } else {
                     entry.names.insert(name.clone());

@@ -1,9 +1,9 @@
 //! Manifests: lists of plays, each binding a host pattern to resources. Values are as written, not yet rendered.
 
-use super::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
-use super::node::{Layer, Mapping, Node, Yaml};
 use super::rollout::{self, Rollout};
-use super::span::{Span, Spanned};
+use crate::language::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
+use crate::language::node::{Layer, Mapping, Node, Yaml};
+use crate::model::span::{Span, Spanned};
 
 /// What binds a host pattern to resources.
 #[derive(Clone, Debug)]

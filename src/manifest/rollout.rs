@@ -1,8 +1,8 @@
 //! What a play says of its rollout: how many hosts at a time, how many may fail, and what shows that one is well.
 
-use super::diagnostic::{Diagnostic, Diagnostics};
 use super::health;
-use super::node::{Node, Yaml};
+use crate::language::diagnostic::{Diagnostic, Diagnostics};
+use crate::language::node::{Node, Yaml};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;

@@ -1,9 +1,9 @@
 //! Modules: reusable sets of resources with typed parameters, their templates and their files.
 
-use super::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
-use super::manifest::{Declaration, resources};
-use super::node::{Mapping, Node, Yaml};
-use super::span::{Span, Spanned};
+use super::play::{Declaration, resources};
+use crate::language::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
+use crate::language::node::{Mapping, Node, Yaml};
+use crate::model::span::{Span, Spanned};
 use std::collections::HashMap;
 
 #[derive(Clone, Debug)]

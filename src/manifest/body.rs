@@ -1,11 +1,11 @@
 //! What a file's contents come to.
 
+use super::play::Declaration;
+use super::project::Project;
 use crate::language::diagnostic::{Diagnostic, did_you_mean};
-use crate::language::manifest::Declaration;
 use crate::language::node::{Mapping, Yaml};
-use crate::language::project::Project;
 use crate::language::scope::Scope;
-use crate::shell::body::Body;
+use crate::model::body::Body;
 
 /// What `content`, `source` or `template` come to.
 pub(super) fn of(

@@ -1,7 +1,7 @@
 //! What a play says shows that a host is well.
 
-use super::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
-use super::node::{Node, Yaml};
+use crate::language::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
+use crate::language::node::{Node, Yaml};
 use crate::shell::health::{Asks, HealthCheck};
 
 const ASKS: &[&str] = &["command", "port", "url"];

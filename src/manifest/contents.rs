@@ -1,10 +1,10 @@
 //! What a `source:` can mean: a file's contents by reference, in clear or encrypted.
 
-use super::diagnostic::Diagnostic;
-use super::span::Span;
-use super::vault::envelope::{Malformed, is_vault};
-use super::vault::{Keyring, Sealed};
-use crate::shell::body::{Body, Bytes, Digest};
+use crate::language::diagnostic::Diagnostic;
+use crate::language::vault::envelope::{Malformed, is_vault};
+use crate::language::vault::{Keyring, Sealed};
+use crate::model::body::{Body, Bytes, Digest};
+use crate::model::span::Span;
 use sha2::{Digest as _, Sha256};
 use std::io::Read as _;
 use std::path::Path;

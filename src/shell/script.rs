@@ -1,0 +1,32 @@
+//! What is around every script.
+
+use super::files::FUNCTIONS;
+use super::frame::Nonce;
+
+/// Shell functions that a probe's snippets call. `apt-cache` is kept from writing its cache files, for a probe writes
+/// nothing.
+const PROBE: &str = include_str!("probe.sh");
+
+/// Without the comments, which are for who reads the source.
+pub(super) fn uncommented(functions: &str) -> String {
+    functions.lines().filter(|l| !l.trim_start().starts_with('#') && !l.is_empty()).map(|l| format!("{l}\n")).collect()
+}
+
+/// The frame around every script: a fixed environment, the marks of frames, and no standard input for what it
+/// runs, because the shell reads the script itself from there. One compound command, so that a shell has read all
+/// of it before it runs any of it.
+pub(super) fn whole(nonce: &Nonce, body: &str) -> Vec<u8> {
+    format!("{} </dev/null\n", compound(nonce, &format!("{}{}{body}", FUNCTIONS, PROBE))).into_bytes()
+}
+
+/// The same for a script whose standard input is its own to read.
+pub(super) fn listening(nonce: &Nonce, body: &str) -> Vec<u8> {
+    format!("{}\n", compound(nonce, body)).into_bytes()
+}
+
+fn compound(nonce: &Nonce, body: &str) -> String {
+    let n = nonce.as_str();
+    format!(
+        "{{\nPATH=\"${{PATH:-/usr/bin:/bin}}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\"\nLC_ALL=C\nexport PATH LC_ALL\numask 022\nknown=\nnl='\n'\ntab='\t'\nb() {{ printf '%s B %s\\n' {n} \"$1\"; }}\ne() {{ printf '\\n%s E %s %s\\n' {n} \"$1\" \"$2\"; }}\n{body}printf '%s Z\\n' {n}\n}}"
+    )
+}
