@@ -1,9 +1,8 @@
 //! From a catalog and what was seen to a plan. Pure.
 
-use super::departed;
 use super::order::{self, Node};
 use super::past::Past;
-use super::{Blocked, Change, HostPlan, Later, Step, Unjudged};
+use super::{Blocked, Change, HostPlan, Later, Step, Unjudged, departed};
 use crate::catalog::{Catalog, Resource};
 use crate::journal::unfinished::Unfinished;
 use crate::ledger::{Ledger, LedgerError};
