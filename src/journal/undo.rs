@@ -161,9 +161,17 @@ fn refreshes(
     for step in record.steps.iter().filter(|s| !s.only_if_changed.is_empty()) {
         let due: Vec<usize> = step.only_if_changed.iter().filter_map(|n| number(*n)).collect();
         let serves: Vec<usize> = step.serves.iter().filter_map(|n| number(*n)).collect();
-        let changed = |n: &usize| record.changes.get(*n).is_none_or(|c| c.action != REFRESH);
+        // In whichever stage that was.
+        let changed = |n: &usize| {
+            let id = record.changes.get(*n).map(|c| &c.id);
+            id.is_none_or(|id| record.changes.iter().any(|c| c.id == *id && c.action != REFRESH))
+        };
         let own = serves.is_empty() || step.serves.iter().any(changed);
-        let (Some(argv), false) = (&step.argv, due.is_empty() || own) else { continue };
+        let again = match &step.undo {
+            Undo::Run(argv) => Some(argv),
+            _ => step.argv.as_ref(),
+        };
+        let (Some(argv), false) = (again, due.is_empty() || own) else { continue };
         let slot = slots.next();
         let name = step.serves.iter().filter_map(|n| record.changes.get(*n)).map(|c| c.id.as_str());
         steps.push(ApplyStep {
@@ -176,9 +184,9 @@ fn refreshes(
             slot,
             serves,
             path: None,
-            argv: Some(argv.clone()),
+            argv: step.argv.clone(),
             before: None,
-            undo: Undo::Nothing,
+            undo: step.undo.clone(),
             only_if_changed: due,
         });
     }

@@ -15,5 +15,6 @@ mod saved_plan;
 mod secrets;
 mod smoke;
 mod snapshot;
+mod stages;
 mod trueup;
 mod web_tier;

@@ -86,6 +86,8 @@ pub(super) trait Provider: Sync {
     fn mask(&self, unit: &str) -> Vec<String>;
     fn unmask(&self, unit: &str) -> Vec<String>;
     fn refresh(&self, unit: &str, how: OnRefresh) -> Vec<String>;
+    /// A shell's condition, in which `$0` is the unit: whether it is there.
+    fn is_there(&self) -> &'static str;
 }
 
 fn provider(facts: &Facts) -> Option<&'static dyn Provider> {
@@ -328,7 +330,11 @@ impl ResourceType for Service {
         if let Some(reload) = provider.reload_files() {
             steps.run(&[&want.id], Command::new(reload), Undo::Nothing);
         }
-        steps.run(&[&want.id], Command::new(provider.refresh(&unit, want.params.on_refresh)), Undo::Nothing);
+        let refresh = provider.refresh(&unit, want.params.on_refresh);
+        // What a rollback removes with its package needs no refresh any more.
+        let condition = format!("if {}; then exec \"$@\"; fi", provider.is_there());
+        let again = ["sh", "-c", &condition, &unit].map(str::to_owned).into_iter().chain(refresh.clone()).collect();
+        steps.run(&[&want.id], Command::new(refresh), Undo::Run(again));
     }
 }
 

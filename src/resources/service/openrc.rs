@@ -79,6 +79,10 @@ impl Provider for Openrc {
     fn refresh(&self, unit: &str, how: OnRefresh) -> Vec<String> {
         words(&["rc-service", unit, if how == OnRefresh::Reload { "reload" } else { "restart" }])
     }
+
+    fn is_there(&self) -> &'static str {
+        "[ -e \"/etc/init.d/$0\" ]"
+    }
 }
 
 #[cfg(test)]

@@ -87,6 +87,10 @@ impl Provider for Systemd {
     fn refresh(&self, unit: &str, how: OnRefresh) -> Vec<String> {
         systemctl(if how == OnRefresh::Reload { "reload-or-restart" } else { "restart" }, unit)
     }
+
+    fn is_there(&self) -> &'static str {
+        "systemctl cat -- \"$0\" >/dev/null 2>&1"
+    }
 }
 
 /// One block of `systemctl show`. States: systemctl(1), `is-enabled`, and org.freedesktop.systemd1(5).

@@ -169,7 +169,12 @@ hand_over() {
   ) >/dev/null 2>&1 </dev/null &
   ln -sfn "$! $(birth $!) $boot$keeper" "$s/lock.$me" && mv -fT "$s/lock.$me" "$s/lock"
 }
-unlock() { if [ "$(readlink "$s/lock")" = "$mine" ]; then rm -f "$s/lock"; fi; }
+unlock() { if [ "$(readlink "$s/lock")" = "$mine" ]; then rm -f "$s/lock" "$s/lock.$me"; fi; }
+# Contents that came ahead and were not used: of a run that was judged afresh, say.
+spent() {
+  set -- "$s/incoming/${r##*/}".*
+  if [ -e "$1" ]; then rm -f -- "$@"; fi
+}
 prepare() {
   case $(command -v printf) in
     */*) echo 'this shell has no printf of its own, so contents would be seen in the process list'; return 1 ;;

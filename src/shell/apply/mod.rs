@@ -400,9 +400,7 @@ fn body_of(out: &mut String, plan: &ApplyPlan, verify: &ProbeScript, first_verif
             );
         }
     }
-    for digest in plan.ahead().iter().map(|b| b.digest.as_str()) {
-        let _ = writeln!(out, "rm -f \"$s/incoming/{run}.{digest}\"");
-    }
+    out.push_str("spent\n");
     out.push_str(&verify.frames(first_verify_slot));
     // What was nothing but a note leaves no run behind that anybody could ask for.
     if plan.record.is_empty() && plan.steps.is_empty() && plan.stage == 1 {

@@ -16,7 +16,7 @@ if [ -e $k/at ] && held=$(readlink /var/lib/trueup/lock); then
     case $(cat $k/how) in
     shell)
       echo >$k/reached
-      kill -9 -- "-$(ps -o pgid= -p "$1" | tr -d ' ')"
+      kill -9 "-$(ps -o pgid= -p "$1" | tr -d ' ')"
       kill -9 $$
       ;;
     connection)

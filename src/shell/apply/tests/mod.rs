@@ -3,6 +3,7 @@ mod flow;
 mod guard;
 mod ledger;
 mod room;
+mod stages;
 
 use super::*;
 use crate::shell::frame::{Frame, FrameParser};
