@@ -1,5 +1,9 @@
 //! What a host is: gathered by a script of plain `sh`, read into types.
+//!
+//! Facts are canonical: lists are sorted and hold nothing twice, an address has one spelling, a thing one word. So the
+//! facts of a host that has not changed are equal, whichever tools and files they were read with.
 
+mod bounds;
 mod custom;
 mod mounts;
 mod network;
@@ -45,7 +49,8 @@ pub struct Facts {
     /// How services are managed.
     pub init_system: InitSystem,
     pub network: Network,
-    /// File systems that hold files; the kernel's own and those in memory are left out.
+    /// File systems that hold files, by path; the kernel's own and those in memory are left out, and so is one that
+    /// another hides.
     pub mounts: Vec<Mount>,
     /// The connection that this run came through, where it is SSH.
     pub ssh_connection: Option<SshConnection>,
@@ -95,7 +100,8 @@ pub enum InitSystem {
 pub struct Network {
     /// The interface of the default route.
     pub default_interface: Option<String>,
-    /// The address that the default route leaves from.
+    /// The address that the default route leaves from: the route's own source, or else the interface's first address in
+    /// the network of the gateway.
     pub default_ipv4: Option<String>,
     /// By name.
     pub interfaces: Vec<Interface>,
@@ -107,7 +113,7 @@ pub struct Interface {
     pub name: String,
     pub mac: Option<String>,
     pub up: bool,
-    /// Addresses with their prefix: `10.0.0.5/24`.
+    /// Addresses with their prefix, lowest first: `10.0.0.5/24`.
     pub ipv4: Vec<String>,
     pub ipv6: Vec<String>,
 }
@@ -118,6 +124,7 @@ pub struct Mount {
     pub path: String,
     pub device: String,
     pub fstype: String,
+    /// By name.
     pub options: Vec<String>,
 }
 
