@@ -46,6 +46,8 @@ pub struct Facts {
     pub user: User,
     /// How packages are managed.
     pub package_manager: PackageManager,
+    /// The machine's architecture as the names of packages have it: `amd64` for apt, `x86_64` for dnf and apk.
+    pub package_arch: String,
     /// How services are managed.
     pub init_system: InitSystem,
     pub network: Network,
@@ -183,6 +185,7 @@ impl Facts {
             },
             user: User { name: text("root"), uid: 0 },
             package_manager: PackageManager::Apt,
+            package_arch: text("amd64"),
             init_system: InitSystem::Systemd,
             network: Network {
                 default_interface: Some(text("eth0")),

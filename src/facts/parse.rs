@@ -78,6 +78,7 @@ fn single<'a>(facts: &mut Facts, rest: &mut Rest<'a>, key: &str, value: &'a str)
         "uname" => rest.uname = value,
         "id" => facts.user = user(value).unwrap_or_default(),
         "has" if rest.has.len() < MANY => rest.has.push(value),
+        "packages" => facts.package_arch = clipped(value),
         "init" => {
             facts.init_system = match value {
                 "systemd" => InitSystem::Systemd,
@@ -182,6 +183,17 @@ fn programs(facts: &mut Facts, has: &[&str]) {
         Some("apk") => PackageManager::Apk,
         _ => PackageManager::None,
     };
+    if facts.package_arch.is_empty() && facts.package_manager != PackageManager::None {
+        facts.package_arch = match (facts.package_manager, facts.arch.as_str()) {
+            (PackageManager::Apt, "x86_64") => "amd64",
+            (PackageManager::Apt, "aarch64") => "arm64",
+            (PackageManager::Apt, "i386" | "i486" | "i586" | "i686") => "i386",
+            (PackageManager::Apt, "ppc64le") => "ppc64el",
+            (PackageManager::Apt, "armv7l") => "armhf",
+            (_, other) => other,
+        }
+        .to_owned();
+    }
     facts.tools.gzip = there("gzip");
     facts.tools.nft = there("nft");
     facts.tools.timeout = there("timeout");
