@@ -37,15 +37,21 @@ package_lists() {
   printf '#lists %s\n%s' "$lists" "$failed"
 }
 
-# Sets `due`, `gone` and `new` of the words, from `have` (` NAME=VERSION `) and `half` (` NAME= `).
+# Sets `due`, `gone` and `new` of the words, from `have` (` NAME=VERSION `) and `half` (` NAME= `). Both come sorted by name,
+# and so each is looked for where the one before it stood: a search from the start for each would take the square of
+# their number. What is not found there is looked for in all.
 package_due() {
-  due= gone= new=
+  due= gone= new= rest=$have
   for w do
     case $w in
-      [-!]*) w=${w#?}; case $have$half in *" $w="*) gone="$gone $w" ;; esac ;;
-      +*) new="$new $w" ;;
-      *=*) case $have in *" $w "*) ;; *) due="$due $w" ;; esac ;;
-      *) case $have in *" $w="*) ;; *) due="$due $w" ;; esac ;;
+      [-!]*) w=${w#?}; case $have$half in *" $w="*) gone="$gone $w" ;; esac; continue ;;
+      +*) new="$new $w"; continue ;;
+      *=*) is="$w " ;;
+      *) is=$w= ;;
+    esac
+    case $rest in
+      *" $is"*) rest=" ${rest#*" $is"}" ;;
+      *) case $have in *" $is"*) ;; *) due="$due $w" ;; esac ;;
     esac
   done
 }
@@ -115,8 +121,10 @@ apt_packages() {
         for w in $gone; do todo="$todo $w-"; done
         if [ -n "$todo" ]; then
           printf '#changes\n'
-          apt-get -s -y -q -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= -o Debug::pkgDepCache::AutoInstall=1 \
-            -o Debug::pkgProblemResolver=1 --allow-downgrades install -- $todo 2>&1
+          # Even a simulation logs what its planner was asked.
+          apt-get -s -y -q -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= -o Dir::Log::Planner=/dev/null \
+            -o Dir::Log::Solver=/dev/null -o Debug::pkgDepCache::AutoInstall=1 -o Debug::pkgProblemResolver=1 \
+            --allow-downgrades install -- $todo 2>&1
           printf '#status %s\n' $?
         fi
       }

@@ -77,9 +77,9 @@ impl One {
 #[test]
 fn a_plan_shows_what_else_a_transaction_changes() {
     let one = One::up();
-    let before = one.sh("find /var/lib/apt /var/cache/apt /var/lib/dpkg -newer /etc/hostname | sort; ls -la /var/lib/apt/lists /var/cache/apt");
+    let before = one.fleet.host("web1").snapshot();
     one.plan("    - package: trueup-app\n", 2).says("version: 1.0").says("also installs: trueup-lib 1.0");
-    assert_eq!(one.sh("find /var/lib/apt /var/cache/apt /var/lib/dpkg -newer /etc/hostname | sort; ls -la /var/lib/apt/lists /var/cache/apt"), before, "a probe writes nothing");
+    before.assert_same(&one.fleet.host("web1").snapshot());
     one.apply("    - package: trueup-app\n    - package: trueup-probe\n", 0);
     let ran = one.plan("    - package: trueup-lib\n      state: absent\n", 2);
     ran.says("- package[trueup-lib]").says("also removes trueup-app 1.0");

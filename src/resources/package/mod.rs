@@ -133,7 +133,9 @@ impl ResourceType for Package {
 
     fn probe(&self, wants: &[&Want<Params>], facts: &Facts, probe: &mut ProbeScript) {
         if let Some(provider) = provider(facts) {
-            let words: Vec<String> = words(wants, facts).iter().map(Word::text).collect();
+            let mut words = words(wants, facts);
+            words.sort_by_key(|w| w.name);
+            let words: Vec<String> = words.iter().map(Word::text).collect();
             probe.ask_packages(provider.manager(), &facts.package_arch, &words);
         }
     }
