@@ -166,10 +166,10 @@ dnf_packages() {
         for w in $new; do todo="$todo ${w#+}"; done
       fi
       # NAME=VERSION is NAME-VERSION to dnf.
+      set --
       for w in $todo; do case $w in *=*) w=${w%%=*}-${w#*=} ;; esac; set -- "$@" "$w"; done
       if [ -n "$todo" ]; then
         printf '#changes\n'
-        shift $(($# - $(set -- $todo; printf %s $#)))
         COLUMNS=200 dnf -C --assumeno --best install -- "$@" 2>&1
         printf '#status %s\n' $?
       fi

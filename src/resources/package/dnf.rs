@@ -6,6 +6,7 @@ use super::observed::{States, VERSIONS, Word};
 use super::provider::{Item, Provider};
 use crate::shell::packages::Manager;
 use crate::shell::probe::BadAnswer;
+use std::cmp::Ordering;
 use std::collections::HashSet;
 
 pub(super) struct Dnf;
@@ -40,17 +41,23 @@ impl Provider for Dnf {
             }
         }
         for line in &answer.policy {
-            // `name version arch`, the oldest first.
+            // `name version arch`, in no order that counts.
             if let [name, version, of] = line.split_whitespace().collect::<Vec<_>>().as_slice()
                 && let Some(name) = meant(name, of)
             {
                 let state = states.entry(name).or_default();
                 let version = version.trim_start_matches("0:").to_owned();
                 state.listed = true;
-                state.versions.truncate(VERSIONS);
-                state.versions.insert(0, version.clone());
-                state.candidate = Some(version);
+                state.versions.push(version);
             }
+        }
+        for state in states.values_mut() {
+            state.versions.sort_by(|a, b| compare(b, a));
+            state.versions.dedup();
+            // What is there may be newer than all that the lists have.
+            let newest = state.versions.first().into_iter().chain(&state.installed).max_by(|a, b| compare(a, b));
+            state.candidate = newest.filter(|_| state.listed).cloned();
+            state.versions.truncate(VERSIONS);
         }
         Ok(states)
     }
@@ -82,6 +89,65 @@ impl Provider for Dnf {
     fn remove_alone(&self, items: &[Item<'_>]) -> Vec<String> {
         let names = items.iter().map(|i| i.name.to_owned());
         ["rpm", "-e", "--"].map(str::to_owned).into_iter().chain(names).collect()
+    }
+}
+
+/// Which of two versions `[epoch:]version-release` is newer. Source: `rpmvercmp` of rpm.
+fn compare(a: &str, b: &str) -> Ordering {
+    let epoch = |v: &str| v.split_once(':').map_or(0, |(e, _)| e.parse::<u64>().unwrap_or(0));
+    let rest = |v: &str| v.split_once(':').map_or(v, |(_, r)| r).to_owned();
+    let (a_rest, b_rest) = (rest(a), rest(b));
+    let split = |v: &str| v.rsplit_once('-').map_or((v.to_owned(), String::new()), |(v, r)| (v.into(), r.into()));
+    let ((a_version, a_release), (b_version, b_release)) = (split(&a_rest), split(&b_rest));
+    let parts = compare_part(&a_version, &b_version).then_with(|| compare_part(&a_release, &b_release));
+    epoch(a).cmp(&epoch(b)).then(parts)
+}
+
+fn compare_part(mut a: &str, mut b: &str) -> Ordering {
+    let separator = |c: char| !c.is_ascii_alphanumeric() && c != '~' && c != '^';
+    loop {
+        (a, b) = (a.trim_start_matches(separator), b.trim_start_matches(separator));
+        // A tilde is older than nothing; a caret is newer than nothing, and older than anything else.
+        match (a.strip_prefix('~'), b.strip_prefix('~')) {
+            (Some(x), Some(y)) => {
+                (a, b) = (x, y);
+                continue;
+            }
+            (Some(_), None) => return Ordering::Less,
+            (None, Some(_)) => return Ordering::Greater,
+            (None, None) => {}
+        }
+        match (a.strip_prefix('^'), b.strip_prefix('^')) {
+            (Some(x), Some(y)) => {
+                (a, b) = (x, y);
+                continue;
+            }
+            (Some(_), None) => return if b.is_empty() { Ordering::Greater } else { Ordering::Less },
+            (None, Some(_)) => return if a.is_empty() { Ordering::Less } else { Ordering::Greater },
+            (None, None) => {}
+        }
+        if a.is_empty() || b.is_empty() {
+            return a.len().cmp(&b.len());
+        }
+        let number = a.starts_with(|c: char| c.is_ascii_digit());
+        let run = |v: &str| {
+            let end = v.find(|c: char| if number { !c.is_ascii_digit() } else { !c.is_ascii_alphabetic() });
+            end.unwrap_or(v.len())
+        };
+        let ((x, a_rest), (y, b_rest)) = (a.split_at(run(a)), b.split_at(run(b)));
+        if y.is_empty() {
+            return if number { Ordering::Greater } else { Ordering::Less };
+        }
+        let order = if number {
+            let (x, y) = (x.trim_start_matches('0'), y.trim_start_matches('0'));
+            x.len().cmp(&y.len()).then_with(|| x.cmp(y))
+        } else {
+            x.cmp(y)
+        };
+        if order != Ordering::Equal {
+            return order;
+        }
+        (a, b) = (a_rest, b_rest);
     }
 }
 
@@ -168,6 +234,35 @@ mod tests {
         assert_eq!(states["glibc.i686"].installed.as_deref(), Some("2.34-100.el9"));
         assert_eq!((states["htop"].installed.as_ref(), states["htop"].candidate.as_deref()), (None, Some("3.3-1")));
         assert_eq!(Dnf.canonical("nginx.x86_64", "x86_64"), "nginx");
+    }
+
+    #[test]
+    fn versions_are_compared_as_rpm_does() {
+        for (older, newer) in [
+            ("1.9-1", "1.10-1"),
+            ("9-1", "1:1-1"),
+            ("1.0~rc1-1", "1.0-1"),
+            ("1.0-1", "1.0^git1-1"),
+            ("1.0^git1-1", "1.0.1-1"),
+            ("1.0a-1", "1.0.1-1"),
+            ("1.0-1.el8", "1.0-1.el9"),
+            ("1.0-1", "1.0-1.1"),
+        ] {
+            assert_eq!(
+                (compare(older, newer), compare(newer, older)),
+                (Ordering::Less, Ordering::Greater),
+                "{older} {newer}"
+            );
+        }
+        assert_eq!(compare("1.01-1", "1.1-1"), Ordering::Equal);
+    }
+
+    #[test]
+    fn a_version_newer_than_the_lists_have_is_the_latest() {
+        let text = "nginx\t2-1\tx86_64\n#lists \n#policy\nnginx 0:1-9 x86_64\nnginx 0:1-10 x86_64\n#end\n";
+        let states = Dnf.parse(&words(&["nginx"]), "x86_64", &Answer::read(text).unwrap()).unwrap();
+        assert_eq!(states["nginx"].candidate.as_deref(), Some("2-1"));
+        assert_eq!(states["nginx"].versions, ["1-10", "1-9"]);
     }
 
     /// Written from dnf's documentation.

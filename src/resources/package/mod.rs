@@ -34,13 +34,13 @@ pub struct Package;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
-    /// `present`: installed in any version. `latest`: in the newest that the host's package lists have. `absent`: not
-    /// installed. The default is `present`.
+    /// `present`: installed in any version. `latest`: in the newest that the host's package lists have; they are fetched
+    /// anew first if their sources have changed. `absent`: not installed. The default is `present`.
     #[serde(default)]
     pub state: State,
     /// The exact version to be installed, older ones included. By default any will do.
     pub version: Option<Scalar>,
-    /// With `absent`, whether its configuration files go too. The default is `false`.
+    /// With `absent`, whether its configuration files go too: its own, and no other package's. The default is `false`.
     #[serde(default)]
     pub purge: bool,
 }
