@@ -174,6 +174,15 @@ fn the_latest_follows_a_changed_source_once() {
 }
 
 #[test]
+fn lists_that_were_fetched_since_are_no_reason_to_refuse_a_rollback() {
+    let one = One::up();
+    one.apply("    - package: trueup-probe\n      state: latest\n", 0);
+    one.sh("echo 'deb [trusted=yes] file:/srv/more ./' >/etc/apt/sources.list.d/more.list; apt-get -q update");
+    on(&one.fleet, &["rollback", "last", "--yes"]).code(0);
+    assert_eq!(one.sh("dpkg-query -W -f '${db:Status-Abbrev}' trueup-probe"), "rc");
+}
+
+#[test]
 fn a_mirror_that_is_down_fails_what_needs_it_alone() {
     let one = One::up();
     one.sh("echo 'deb [trusted=yes] http://127.0.0.1:9/x ./' >/etc/apt/sources.list.d/down.list");
