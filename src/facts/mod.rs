@@ -1,5 +1,9 @@
 //! What a host is: gathered by a script of plain `sh`, read into types.
+//!
+//! Facts are canonical: lists are sorted and hold nothing twice, an address has one spelling, a thing one word. So the
+//! facts of a host that has not changed are equal, whichever tools and files they were read with.
 
+mod bounds;
 mod custom;
 mod mounts;
 mod network;
@@ -42,10 +46,13 @@ pub struct Facts {
     pub user: User,
     /// How packages are managed.
     pub package_manager: PackageManager,
+    /// The machine's architecture as the names of packages have it: `amd64` for apt, `x86_64` for dnf and apk.
+    pub package_arch: String,
     /// How services are managed.
     pub init_system: InitSystem,
     pub network: Network,
-    /// File systems that hold files; the kernel's own and those in memory are left out.
+    /// File systems that hold files, by path; the kernel's own and those in memory are left out, and so is one that
+    /// another hides.
     pub mounts: Vec<Mount>,
     /// The connection that this run came through, where it is SSH.
     pub ssh_connection: Option<SshConnection>,
@@ -95,7 +102,8 @@ pub enum InitSystem {
 pub struct Network {
     /// The interface of the default route.
     pub default_interface: Option<String>,
-    /// The address that the default route leaves from.
+    /// The address that the default route leaves from: the route's own source, or else the interface's first address in
+    /// the network of the gateway.
     pub default_ipv4: Option<String>,
     /// By name.
     pub interfaces: Vec<Interface>,
@@ -107,7 +115,7 @@ pub struct Interface {
     pub name: String,
     pub mac: Option<String>,
     pub up: bool,
-    /// Addresses with their prefix: `10.0.0.5/24`.
+    /// Addresses with their prefix, lowest first: `10.0.0.5/24`.
     pub ipv4: Vec<String>,
     pub ipv6: Vec<String>,
 }
@@ -118,6 +126,7 @@ pub struct Mount {
     pub path: String,
     pub device: String,
     pub fstype: String,
+    /// By name.
     pub options: Vec<String>,
 }
 
@@ -176,6 +185,7 @@ impl Facts {
             },
             user: User { name: text("root"), uid: 0 },
             package_manager: PackageManager::Apt,
+            package_arch: text("amd64"),
             init_system: InitSystem::Systemd,
             network: Network {
                 default_interface: Some(text("eth0")),

@@ -1,6 +1,6 @@
 //! Interfaces and the default route: as `ip` tells them, or else from the kernel's own tables.
 
-use super::parse::{MANY, clipped};
+use super::bounds::{MANY, clipped};
 use super::{Interface, Network};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -48,50 +48,83 @@ pub(super) fn addresses(network: &mut Network, text: &str) {
 }
 
 /// `default via 10.0.0.1 dev eth0 proto dhcp src 10.0.0.5 metric 100`, the best first. One with several ways has each
-/// on a line of its own below: `nexthop via 10.0.0.1 dev eth0 weight 1`.
-pub(super) fn routes(network: &mut Network, text: &str) {
+/// on a line of its own below: `nexthop via 10.0.0.1 dev eth0 weight 1`. Returns the gateway.
+pub(super) fn routes(network: &mut Network, text: &str) -> Option<Ipv4Addr> {
+    let mut gateway = None;
     for line in text.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         let after = |word: &str| words.iter().skip_while(|w| **w != word).nth(1).copied();
         if network.default_interface.is_none() && matches!(words.first(), Some(&"default" | &"nexthop")) {
             network.default_interface = after("dev").map(clipped);
             network.default_ipv4 = after("src").and_then(|a| a.parse::<Ipv4Addr>().ok()).map(|a| a.to_string());
+            gateway = network.default_interface.as_ref().and_then(|_| after("via")?.parse().ok());
         }
     }
+    gateway
 }
 
-/// Where the default route has no source of its own, its interface's first address is the one.
-pub(super) fn settle(network: &mut Network) {
+/// Settles what hangs on several answers, and sorts.
+///
+/// Where the default route has no source of its own, its interface's first address in the gateway's network is the one,
+/// as the kernel chooses it. That is looked up before sorting, for `ip` has the address first that the kernel prefers; its
+/// tables do not show which that is.
+pub(super) fn settle(network: &mut Network, gateway: Option<Ipv4Addr>) {
     let default = network.default_interface.as_ref();
-    let interface = network.interfaces.iter().find(|i| Some(&i.name) == default);
+    let own = network.interfaces.iter().find(|i| Some(&i.name) == default).map_or(&[][..], |i| &i.ipv4);
     if network.default_ipv4.is_none() {
-        let own = interface.and_then(|i| i.ipv4.first()?.split('/').next().map(str::to_owned));
-        network.default_ipv4 = own;
+        let near = own.iter().filter_map(|a| parts(a)).find(|(a, prefix)| match (a, gateway) {
+            (IpAddr::V4(a), Some(gateway)) => {
+                let host_bits = u32::MAX.checked_shr(u32::from(*prefix)).unwrap_or(0);
+                u32::from(*a) | host_bits == u32::from(gateway) | host_bits
+            }
+            _ => false,
+        });
+        let first = near.or_else(|| own.iter().find_map(|a| parts(a)));
+        network.default_ipv4 = first.map(|(address, _)| address.to_string());
     }
+    for interface in &mut network.interfaces {
+        interface.ipv4.sort_by_cached_key(|a| parts(a));
+        interface.ipv6.sort_by_cached_key(|a| parts(a));
+    }
+    network.interfaces.sort_by(|a, b| a.name.cmp(&b.name));
+}
+
+/// Of `10.0.0.5/24`.
+fn parts(text: &str) -> Option<(IpAddr, u8)> {
+    let (address, prefix) = text.split_once('/')?;
+    Some((address.parse().ok()?, prefix.parse().ok()?))
 }
 
 struct Route<'a> {
     interface: &'a str,
     to: u32,
+    gateway: u32,
     mask: u32,
     metric: u32,
 }
 
+/// `RTF_REJECT` of `<linux/route.h>`: a route that leads nowhere.
+const REJECT: u32 = 0x200;
+
 /// The kernel prints an address's four bytes as one number of its own byte order.
 fn route<'a>(line: &'a str, arch: &str) -> Option<Route<'a>> {
     let fields: Vec<&str> = line.split_whitespace().collect();
-    let &[interface, to, _, _, _, _, metric, mask, ..] = fields.as_slice() else { return None };
+    let &[interface, to, gateway, flags, _, _, metric, mask, ..] = fields.as_slice() else { return None };
+    if u32::from_str_radix(flags, 16).ok()? & REJECT != 0 {
+        return None;
+    }
     let big_endian = matches!(arch, "s390x" | "s390" | "ppc" | "ppc64" | "mips" | "mips64" | "sparc64" | "parisc");
     let number = |hex: &str| {
         let number = u32::from_str_radix(hex, 16).ok()?;
         Some(if big_endian { number } else { number.swap_bytes() })
     };
-    Some(Route { interface, to: number(to)?, mask: number(mask)?, metric: metric.parse().ok()? })
+    let (to, gateway, mask) = (number(to)?, number(gateway)?, number(mask)?);
+    Some(Route { interface, to, gateway, mask, metric: metric.parse().ok()? })
 }
 
 /// `/proc/net/route` and `/proc/net/fib_trie`. The latter has the addresses without their interfaces: that is the
-/// interface of the narrowest route to each.
-pub(super) fn kernel_tables(network: &mut Network, routes: &str, trie: &str, arch: &str) {
+/// interface of the narrowest route to each that has no gateway. Returns the default route's gateway.
+pub(super) fn kernel_tables(network: &mut Network, routes: &str, trie: &str, arch: &str) -> Option<Ipv4Addr> {
     let routes: Vec<Route<'_>> = routes.lines().filter_map(|l| route(l, arch)).collect();
     let default = routes.iter().filter(|r| r.to == 0 && r.mask == 0).min_by_key(|r| r.metric);
     if network.default_interface.is_none() {
@@ -106,7 +139,8 @@ pub(super) fn kernel_tables(network: &mut Network, routes: &str, trie: &str, arc
             && let Some(address) = leaf
         {
             let bits = u32::from(address);
-            let near = routes.iter().filter(|r| r.mask != 0 && bits & r.mask == r.to).max_by_key(|r| r.mask);
+            let direct = |r: &&Route<'_>| r.gateway == 0 && r.mask != 0 && bits & r.mask == r.to;
+            let near = routes.iter().filter(direct).max_by_key(|r| r.mask);
             match near {
                 Some(route) => {
                     let prefix = u8::try_from(route.mask.leading_ones()).unwrap_or(32);
@@ -117,6 +151,7 @@ pub(super) fn kernel_tables(network: &mut Network, routes: &str, trie: &str, arc
             }
         }
     }
+    default.filter(|r| r.gateway != 0).map(|r| Ipv4Addr::from(r.gateway))
 }
 
 /// `/proc/net/if_inet6`: address, interface's index, prefix, scope, flags (all hexadecimal) and interface.
@@ -155,7 +190,7 @@ mod tests {
             let mut network = Network::default();
             addresses(&mut network, text);
             routes(&mut network, "default via 192.0.2.1 dev eth0 \n");
-            settle(&mut network);
+            settle(&mut network, None);
             assert_eq!(of(&network, "eth0"), (&["192.0.2.2/24".to_owned()][..], &["fd00::2/64".to_owned()][..]));
             assert_eq!(network.default_ipv4.as_deref(), Some("192.0.2.2"));
             assert_eq!(network.interfaces.len(), 2);
@@ -170,7 +205,7 @@ mod tests {
             "7: tun0    inet 10.8.0.2 peer 10.8.0.1/32 scope global tun0\n8: x inet $(reboot)/9\n9: y inet 1.2.3.4/77\n",
         );
         routes(&mut network, "default proto static metric 1 \n\tnexthop via 10.0.0.1 dev eth1 weight 1 \n");
-        settle(&mut network);
+        settle(&mut network, None);
         assert_eq!(of(&network, "tun0").0, ["10.8.0.2/32"]);
         assert_eq!((network.interfaces.len(), network.default_interface.as_deref()), (1, Some("eth1")));
     }
@@ -189,7 +224,7 @@ mod tests {
         let mut network = Network::default();
         kernel_tables(&mut network, ROUTES, TRIE, "x86_64");
         kernel_addresses6(&mut network, "fd000000000000000000000000000002 04 40 00 82     eth0\nzz 1 1 1 1 eth0\n");
-        settle(&mut network);
+        settle(&mut network, None);
         assert_eq!(of(&network, "eth0"), (&["192.0.2.2/24".to_owned()][..], &["fd00::2/64".to_owned()][..]));
         assert_eq!(of(&network, "lo").0, ["127.0.0.1/8"]);
         assert_eq!(network.default_interface.as_deref(), Some("eth0"));

@@ -1,7 +1,7 @@
 //! The operating system, from `/etc/os-release`. Source: os-release(5).
 
 use super::Os;
-use super::parse::clipped;
+use super::bounds::clipped;
 
 pub(super) fn os(text: &str) -> Os {
     let of = |key: &str| {

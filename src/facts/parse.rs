@@ -1,20 +1,13 @@
 //! From the answers of the gathering script to [`Facts`]. Total: whatever a host says, nothing panics.
 
+use super::bounds::{MANY, clipped};
 use super::virtualization::{self, Shown};
 use super::{Facts, InitSystem, PackageManager, SshConnection, User, custom, mounts, network, os};
 use crate::shell::facts::Answer;
 use crate::shell::frame::Frame;
 use crate::shell::probe::BadAnswer;
 use std::borrow::Cow;
-
-/// A list from a host is cut here: no sane host has more.
-pub(super) const MANY: usize = 4096;
-/// A name or value from a host is cut after so many characters.
-const LONG: usize = 1024;
-
-pub(super) fn clipped(text: &str) -> String {
-    text.chars().take(LONG).collect()
-}
+use std::net::IpAddr;
 
 /// Facts, and what is to be told about them: custom facts that are broken.
 ///
@@ -49,10 +42,11 @@ pub fn parse(frames: &[Frame]) -> Result<(Facts, Vec<String>), BadAnswer> {
     facts.mounts = mounts::mounts(&text(Answer::Mounts));
     let net = &mut facts.network;
     network::addresses(net, &text(Answer::Addresses));
-    network::routes(net, &text(Answer::Routes));
-    network::kernel_tables(net, &text(Answer::KernelRoutes), &text(Answer::KernelAddresses), &facts.arch);
+    let gateway = network::routes(net, &text(Answer::Routes));
+    let (routes, trie) = (text(Answer::KernelRoutes), text(Answer::KernelAddresses));
+    let gateway = gateway.or(network::kernel_tables(net, &routes, &trie, &facts.arch));
     network::kernel_addresses6(net, &text(Answer::KernelAddresses6));
-    network::settle(net);
+    network::settle(net, gateway);
     programs(&mut facts, &rest.has);
     let (own, wrong) = custom::custom(frames);
     facts.custom = own;
@@ -84,6 +78,7 @@ fn single<'a>(facts: &mut Facts, rest: &mut Rest<'a>, key: &str, value: &'a str)
         "uname" => rest.uname = value,
         "id" => facts.user = user(value).unwrap_or_default(),
         "has" if rest.has.len() < MANY => rest.has.push(value),
+        "packages" => facts.package_arch = clipped(value),
         "init" => {
             facts.init_system = match value {
                 "systemd" => InitSystem::Systemd,
@@ -103,7 +98,9 @@ fn single<'a>(facts: &mut Facts, rest: &mut Rest<'a>, key: &str, value: &'a str)
             if let Some(interface) = network::interface(&mut facts.network, name) {
                 match key {
                     "mac" => {
-                        interface.mac = (!value.is_empty() && value != "00:00:00:00:00:00").then(|| clipped(value));
+                        // A loopback has all zeros, a tunnel an address of IPv4.
+                        let real = value.contains(':') && value.chars().any(|c| c != '0' && c != ':');
+                        interface.mac = real.then(|| clipped(&value.to_ascii_lowercase()));
                     }
                     // A loopback's state is "unknown", and it is up.
                     _ => interface.up = value == "up" || value == "unknown",
@@ -135,10 +132,20 @@ fn user(text: &str) -> Option<User> {
 
 fn ssh(text: &str) -> Option<SshConnection> {
     let mut fields = text.split_whitespace();
-    let client_address = clipped(fields.next()?);
+    let client_address = address(fields.next()?);
     let client_port = fields.next()?.parse().ok()?;
-    let server_address = clipped(fields.next()?);
+    let server_address = address(fields.next()?);
     Some(SshConnection { client_address, client_port, server_address, server_port: fields.next()?.parse().ok()? })
+}
+
+/// An address in its one spelling: a server that listens on both families calls an IPv4 client `::ffff:10.0.0.9`.
+fn address(text: &str) -> String {
+    let (bare, zone) = text.split_once('%').map_or((text, None), |(bare, zone)| (bare, Some(zone)));
+    match (bare.parse::<IpAddr>(), zone) {
+        (Ok(address), None) => address.to_canonical().to_string(),
+        (Ok(address), Some(zone)) => clipped(&format!("{address}%{zone}")),
+        (Err(_), _) => clipped(text),
+    }
 }
 
 /// The full name that `/etc/hosts` gives the host, or else the kernel's domain: no name server is asked, for one that
@@ -176,6 +183,17 @@ fn programs(facts: &mut Facts, has: &[&str]) {
         Some("apk") => PackageManager::Apk,
         _ => PackageManager::None,
     };
+    if facts.package_arch.is_empty() && facts.package_manager != PackageManager::None {
+        facts.package_arch = match (facts.package_manager, facts.arch.as_str()) {
+            (PackageManager::Apt, "x86_64") => "amd64",
+            (PackageManager::Apt, "aarch64") => "arm64",
+            (PackageManager::Apt, "i386" | "i486" | "i586" | "i686") => "i386",
+            (PackageManager::Apt, "ppc64le") => "ppc64el",
+            (PackageManager::Apt, "armv7l") => "armhf",
+            (_, other) => other,
+        }
+        .to_owned();
+    }
     facts.tools.gzip = there("gzip");
     facts.tools.nft = there("nft");
     facts.tools.timeout = there("timeout");

@@ -37,10 +37,17 @@ const MAKERS: &[(&str, &str)] = &[
     ("Apple Virtualization", "apple"),
 ];
 
+/// The kinds of containers that have a name of their own.
+const CONTAINERS: &[&str] =
+    &["docker", "lxc", "lxc-libvirt", "openvz", "podman", "pouch", "proot", "rkt", "systemd-nspawn", "wsl"];
+
 pub(super) fn of(shown: &Shown) -> String {
-    let first = [&shown.told, &shown.container].into_iter().find(|t| !t.is_empty());
-    if let Some(name) = first {
-        return name.clone();
+    if !shown.told.is_empty() {
+        return shown.told.clone();
+    }
+    if !shown.container.is_empty() {
+        let known = CONTAINERS.iter().find(|name| **name == shown.container);
+        return known.map_or_else(|| "container-other".to_owned(), |name| (*name).to_owned());
     }
     let has = |part: &str| shown.vendor.contains(part) || shown.product.contains(part);
     let metal = has("Amazon EC2") && shown.product.contains(".metal");
@@ -68,6 +75,7 @@ mod tests {
             (["", "", "", "", ""], "unknown"),
             (["none", "", "QEMU", "", ""], "none"),
             (["", "lxc", "Dell Inc.", "PowerEdge", "tsc hpet"], "lxc"),
+            (["", "my-own", "Dell Inc.", "PowerEdge", "tsc hpet"], "container-other"),
             (["", "", "Dell Inc.", "PowerEdge", "tsc hpet acpi_pm"], "none"),
             (["", "", "QEMU", "Standard PC (Q35 + ICH9, 2009)", "kvm-clock tsc acpi_pm"], "kvm"),
             (["", "", "QEMU", "Standard PC (Q35 + ICH9, 2009)", "tsc acpi_pm"], "qemu"),

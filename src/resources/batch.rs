@@ -120,6 +120,8 @@ pub enum Unjudged {
 struct Asked<T: ResourceType> {
     ty: &'static T,
     wants: Vec<Want<T::Params>>,
+    /// Their identities on the host.
+    keys: Vec<String>,
 }
 
 struct Seen<'a, T: ResourceType> {
@@ -208,7 +210,8 @@ impl<T: ResourceType> Type for T {
         }
         let sound = !found.has_errors();
         out.extend(found);
-        sound.then(|| Box::new(Asked { ty: self, wants }) as Box<dyn Batch>)
+        let keys = wants.iter().map(|w| self.key(w, facts).into_owned()).collect();
+        sound.then(|| Box::new(Asked { ty: self, wants, keys }) as Box<dyn Batch>)
     }
 }
 
@@ -228,7 +231,7 @@ impl<T: ResourceType> Batch for Asked<T> {
     }
 
     fn key(&self, i: usize) -> String {
-        self.wants.get(i).map(|w| self.ty.key(w).into_owned()).unwrap_or_default()
+        self.keys.get(i).cloned().unwrap_or_default()
     }
 
     fn is_present(&self, i: usize) -> bool {

@@ -159,7 +159,7 @@ impl ResourceType for Cron {
         }
     }
 
-    fn key<'a>(&self, want: &'a Want<Params>) -> Cow<'a, str> {
+    fn key<'a>(&self, want: &'a Want<Params>, _: &Facts) -> Cow<'a, str> {
         Cow::Owned(file_name(want.title()))
     }
 

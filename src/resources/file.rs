@@ -1,7 +1,7 @@
 //! Files: their contents, owner, group and mode.
 
 use super::attributes::{self, Questions, Wanted};
-use super::difference::{Action, Ahead, Difference, Shown, TextChange};
+use super::difference::{Action, Ahead, Brings, Difference, Shown, TextChange};
 use super::value::{Mode, Presence, Scalar};
 use super::{Due, Edges, Impossible, Made, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
@@ -252,6 +252,10 @@ impl ResourceType for File {
 
     fn cuts_off(&self, want: &Want<Params>, _: &Difference) -> bool {
         super::lifeline::path(want.title())
+    }
+
+    fn brings(&self, want: &Want<Params>, _: &Difference) -> Brings {
+        attributes::brings(want.title())
     }
 
     fn sees(&self, want: &Want<Params>, path: &str) -> bool {

@@ -189,7 +189,7 @@ pub trait ResourceType: Sync + 'static {
     fn check(&self, _want: &Want<Self::Params>, _facts: &Facts, _out: &mut Diagnostics) {}
 
     /// Identity on the host; equal keys are duplicates, whatever their titles.
-    fn key<'a>(&self, want: &'a Want<Self::Params>) -> Cow<'a, str> {
+    fn key<'a>(&self, want: &'a Want<Self::Params>, _facts: &Facts) -> Cow<'a, str> {
         Cow::Borrowed(&want.id.title)
     }
 

@@ -1,7 +1,7 @@
 //! Symbolic links.
 
 use super::attributes::{self, Questions};
-use super::difference::{Action, Ahead, Difference, Shown};
+use super::difference::{Action, Ahead, Brings, Difference, Shown};
 use super::value::Presence;
 use super::{Due, Edges, Impossible, Made, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
@@ -181,6 +181,10 @@ impl ResourceType for Symlink {
 
     fn cuts_off(&self, want: &Want<Params>, _: &Difference) -> bool {
         super::lifeline::path(want.title())
+    }
+
+    fn brings(&self, want: &Want<Params>, _: &Difference) -> Brings {
+        attributes::brings(want.title())
     }
 
     fn sees(&self, want: &Want<Params>, path: &str) -> bool {

@@ -79,7 +79,7 @@ impl ResourceType for Timezone {
     }
 
     /// A host has one.
-    fn key<'a>(&self, _: &'a Want<Params>) -> Cow<'a, str> {
+    fn key<'a>(&self, _: &'a Want<Params>, _: &Facts) -> Cow<'a, str> {
         Cow::Borrowed("timezone")
     }
 

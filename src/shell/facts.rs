@@ -100,6 +100,15 @@ uname -snrm 2>/dev/null || printf '\n'
 printf 'id '
 id 2>/dev/null || printf '\n'
 for t in apt-get dnf apk gzip nft timeout useradd adduser visudo; do has "$t"; done
+if [ -r /var/lib/dpkg/arch ]; then
+  one packages /var/lib/dpkg/arch
+elif [ -r /etc/apk/arch ]; then
+  one packages /etc/apk/arch
+else
+  for f in /var/lib/dpkg/info/libc6:*.list; do
+    if [ -e "$f" ]; then f=${f#*libc6:}; printf 'packages %s\n' "${f%.list}"; break; fi
+  done
+fi
 if [ -d /run/systemd/system ]; then printf 'init systemd\n'; elif [ -d /run/openrc ]; then printf 'init openrc\n'; fi
 if [ -e /run/reboot-required ] || [ -e /var/run/reboot-required ]; then printf 'reboot required\n'; fi
 v=

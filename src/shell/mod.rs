@@ -8,6 +8,7 @@ pub mod frame;
 pub mod health;
 pub mod history;
 pub mod ledger;
+pub mod packages;
 pub mod probe;
 pub mod quote;
 mod script;

@@ -7,24 +7,13 @@
 pub use super::answers::{Answers, BadAnswer};
 pub use super::files::FileQuestion;
 use super::frame::Nonce;
+use super::packages::Manager;
 use super::quote::{chunks, word, words};
 use std::fmt::Write as _;
 
 /// A question that a host's own tools can answer without writing. Arguments are data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Query {
-    /// The packages with these names as dpkg knows them, a line `status TAB name TAB arch TAB version` each (the status
-    /// as `dpkg-query`'s `db:Status-Abbrev`), then a line `policy` and what `apt-cache policy` says of those that are
-    /// not installed, and of those whose argument begins with `+`.
-    AptPackages,
-    /// `rpm -q NAME…`: `name TAB [epoch:]version-release TAB arch` a line; the unknown as rpm words it.
-    RpmStatus,
-    /// `dnf -C -q list --upgrades NAME…`.
-    DnfUpgrades,
-    /// `apk info -e -v NAME…`.
-    ApkStatus,
-    /// `apk policy NAME…`.
-    ApkPolicy,
     /// `systemctl show -p Id,… UNIT…`: blocks of `Key=value` lines, one a unit, blank line between.
     SystemctlShow,
     /// `rc-service`/`rc-update`: for each name a line `name TAB status-number TAB runlevels`.
@@ -54,10 +43,26 @@ pub enum Query {
     Unfinished,
 }
 
+/// One question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Ask {
+    text: String,
+    /// What is asked later to see whether anything has changed since, where that is less.
+    again: Option<String>,
+}
+
+impl From<String> for Ask {
+    fn from(text: String) -> Self {
+        Self { text, again: None }
+    }
+}
+
 /// Builds one probe script.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProbeScript {
-    asks: Vec<String>,
+    asks: Vec<Ask>,
+    /// Whether any is about packages, whose functions are long.
+    packages: bool,
     /// Guards of `exec`, as written: a plan shows them, for they are foreign commands.
     guards: Vec<String>,
 }
@@ -74,13 +79,6 @@ impl ProbeScript {
         for chunk in chunks(&args) {
             let list = chunk.join(" ");
             let _ = match query {
-                Query::AptPackages => writeln!(snippet, "apt_packages {list}"),
-                Query::RpmStatus => {
-                    writeln!(snippet, "rpm -q --qf '%{{NAME}}\\t%{{EVR}}\\t%{{ARCH}}\\n' -- {list} 2>/dev/null")
-                }
-                Query::DnfUpgrades => writeln!(snippet, "dnf -C -q list --upgrades {list} 2>/dev/null"),
-                Query::ApkStatus => writeln!(snippet, "apk info -e -v {list} 2>/dev/null"),
-                Query::ApkPolicy => writeln!(snippet, "apk policy {list} 2>/dev/null"),
                 Query::SystemctlShow => writeln!(
                     snippet,
                     "systemctl show -p Id,Names,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,FragmentPath,CanReload -- {list} 2>/dev/null"
@@ -112,18 +110,35 @@ impl ProbeScript {
             Query::Ledger => snippet.push_str(&super::ledger::snippet(&super::state::StateDir::Usual)),
             _ => {}
         }
-        self.asks.push(snippet);
+        self.asks.push(snippet.into());
     }
 
     /// As [`Query::Owed`], of a state directory elsewhere.
     pub fn ask_owed(&mut self, state_dir: &super::state::StateDir) {
-        self.asks.push(owed(state_dir));
+        self.asks.push(owed(state_dir).into());
     }
 
     /// Asks about files: whether they are there, their attributes, digests, link targets, and the text of those
     /// that differ. One answer, for [`super::files::parse`].
     pub fn ask_files(&mut self, questions: &[FileQuestion]) {
-        self.asks.push(super::files::snippet(questions));
+        self.asks.push(super::files::snippet(questions).into());
+    }
+
+    /// Asks about packages: what is there, and if anything is due, what the lists have and what the package manager would
+    /// do. `wants` are the words that `packages.sh` tells of, `arch` is the one that names of packages leave out.
+    pub fn ask_packages(&mut self, manager: Manager, arch: &str, wants: &[String]) {
+        let (mut text, mut again) = (String::new(), String::new());
+        let quoted: Vec<String> = wants.iter().map(|w| word(w)).collect();
+        for chunk in chunks(&quoted) {
+            text.push_str(&manager.ask(arch, &chunk.join(" ")));
+        }
+        let names = wants.iter().map(|w| w.trim_start_matches(['+', '-', '!']).split('=').next().unwrap_or_default());
+        let names: Vec<String> = names.map(word).collect();
+        for chunk in chunks(&names) {
+            again.push_str(&manager.ask_again(&chunk.join(" ")));
+        }
+        self.packages = true;
+        self.asks.push(Ask { text, again: Some(again) });
     }
 
     /// Runs a guard: a foreign command that decides whether an `exec` has to run. Its exit status is the answer.
@@ -131,7 +146,7 @@ impl ProbeScript {
     pub fn guard(&mut self, command: &str, cwd: Option<&str>, shown: &str) {
         self.guards.push(shown.to_owned());
         let cd = cwd.map_or(String::new(), |d| format!("cd {} && ", word(d)));
-        self.asks.push(format!("( {cd}exec {} ) >/dev/null 2>&1\n", words(["sh", "-c", command])));
+        self.asks.push(format!("( {cd}exec {} ) >/dev/null 2>&1\n", words(["sh", "-c", command])).into());
     }
 
     /// The foreign commands this probe runs, as they are shown.
@@ -150,18 +165,19 @@ impl ProbeScript {
 
     /// The questions as the body of a script, numbered from `first`.
     pub(super) fn frames(&self, first: u32) -> String {
-        let mut out = String::new();
+        let mut out = if self.packages { super::packages::functions() } else { String::new() };
         for (slot, ask) in (first..).zip(&self.asks) {
             // A question about nothing still has an answer, and an empty compound is a syntax error.
-            let ask = if ask.is_empty() { ":\n" } else { ask };
+            let ask = if ask.text.is_empty() { ":\n" } else { ask.text.as_str() };
             let _ = writeln!(out, "b {slot}\n{{\n{ask}}}\ne {slot} $?");
         }
         out
     }
 
-    /// The questions alone, without anything that differs from one script to the next.
+    /// The questions as they are asked again, without anything that differs from one script to the next.
     pub(super) fn unframed(&self) -> String {
-        self.asks.iter().map(|ask| format!("{{\n:\n{ask}}}\n")).collect()
+        let again = self.asks.iter().map(|ask| ask.again.as_ref().unwrap_or(&ask.text));
+        again.map(|ask| format!("{{\n:\n{ask}}}\n")).collect()
     }
 
     /// The whole script.

@@ -3,8 +3,7 @@
 use super::files::FUNCTIONS;
 use super::frame::Nonce;
 
-/// Shell functions that a probe's snippets call. `apt-cache` is kept from writing its cache files, for a probe writes
-/// nothing.
+/// Shell functions that a probe's snippets call.
 const PROBE: &str = include_str!("probe.sh");
 
 /// Without the comments, which are for who reads the source.

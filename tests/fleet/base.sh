@@ -139,34 +139,40 @@ return_machine_apt() {
         "$root"/run/machine-certs "$root"/etc/resolv.conf "$root"/etc/hosts
 }
 
-# Each offered package with what it depends on, and one small package of our own in two versions.
+# Each offered package with what it depends on, and small packages of our own. /srv/more is a repository of newer ones
+# that no host knows of until a test writes its source.
 fill_repository() {
-    local root=$1 packages=$1/srv/packages package version
-    mkdir -p "$packages"
+    local root=$1 packages=$1/srv/packages more=$1/srv/more package
+    mkdir -p "$packages" "$more"
     for package in "${OFFERED_PACKAGES[@]}"; do
         chroot "$root" apt-get install -y --download-only --no-install-recommends "$package"
     done
     mv "$root"/var/cache/apt/archives/*.deb "$packages/"
-    for version in 1.0 1.1; do
-        make_probe_package "$version" "$packages"
-    done
+    make_package trueup-probe 1.0 "$packages"
+    make_package trueup-probe 1.1 "$packages"
+    make_package trueup-lib 1.0 "$packages"
+    make_package trueup-app 1.0 "$packages" 'Depends: trueup-lib'
+    make_package trueup-rival 1.0 "$packages" 'Conflicts: trueup-lib'
+    make_package trueup-probe 2.0 "$more"
+    make_package trueup-extra 1.0 "$more"
     (cd "$packages" && dpkg-scanpackages --multiversion . >Packages)
+    (cd "$more" && dpkg-scanpackages --multiversion . >Packages)
 }
 
-# `trueup-probe` prints its version and owns a configuration file: for tests of versions.
-make_probe_package() {
-    local version=$1 packages=$2 tree
+# make_package NAME VERSION DIRECTORY [FIELD]: it prints its version and owns a configuration file.
+make_package() {
+    local name=$1 version=$2 packages=$3 tree
     tree=$(mktemp -d "$packages/tree.XXXXXX")
     chmod 0755 "$tree"
     mkdir -p "$tree"/{DEBIAN,usr/bin,etc}
-    printf '#!/bin/sh\necho %s\n' "$version" >"$tree/usr/bin/trueup-probe"
-    chmod 0755 "$tree/usr/bin/trueup-probe"
-    echo 'greeting=hello' >"$tree/etc/trueup-probe.conf"
-    echo /etc/trueup-probe.conf >"$tree/DEBIAN/conffiles"
-    printf '%s\n' 'Package: trueup-probe' "Version: $version" 'Architecture: all' \
+    printf '#!/bin/sh\necho %s\n' "$version" >"$tree/usr/bin/$name"
+    chmod 0755 "$tree/usr/bin/$name"
+    echo 'greeting=hello' >"$tree/etc/$name.conf"
+    echo "/etc/$name.conf" >"$tree/DEBIAN/conffiles"
+    printf '%s\n' "Package: $name" "Version: $version" 'Architecture: all' \
         'Maintainer: trueup fleet <root@localhost>' 'Section: admin' 'Priority: optional' \
-        'Description: package of the test fleet, in two versions' >"$tree/DEBIAN/control"
-    dpkg-deb --root-owner-group --build "$tree" "$packages/trueup-probe_${version}_all.deb"
+        ${4:+"$4"} 'Description: package of the test fleet' >"$tree/DEBIAN/control"
+    dpkg-deb --root-owner-group --build "$tree" "$packages/${name}_${version}_all.deb"
     rm -rf "$tree"
 }
 

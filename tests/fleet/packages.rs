@@ -42,10 +42,177 @@ fn versions_latest_and_absence_by_apt() {
     host.sh("apt-get -y -q remove tree").text();
     plan("    - package: jq\n    - package: tree\n", 2).says("+ package[tree]");
     apply("    - package: jq\n    - package: tree\n", 0);
-    plan("    - package: no-such-package\n", 2).says("not in the host's package lists");
-    apply("    - package: no-such-package\n    - file: /srv/x\n      content: x\n", 3)
-        .says("Unable to locate package no-such-package");
-    assert_eq!(host.sh("cat /srv/x").text(), "x");
+    let nowhere = "    - package: no-such-package\n    - package: trueup-lib\n    - file: /srv/x\n      content: x\n";
+    plan(nowhere, 3).says("no-such-package is not in the host's package lists");
+    apply(nowhere, 3).says("+ package[trueup-lib]");
+    assert_eq!(host.sh("cat /srv/x; trueup-lib").text(), "x1.0");
+    plan("    - package: jqq\n", 3).says("did you mean jq?");
+    plan("    - package: trueup-probe\n      version: \"9.9\"\n", 3)
+        .says("have no version 9.9 of trueup-probe, but 1.1, 1.0");
+}
+
+/// A fleet of one host, and a way to write a site and plan or apply it.
+struct One {
+    fleet: Fleet,
+}
+
+impl One {
+    fn up() -> Self {
+        Self { fleet: Fleet::up(&[("web1", Kind::Debian)]) }
+    }
+
+    fn sh(&self, command: &str) -> String {
+        self.fleet.host("web1").sh(command).text()
+    }
+
+    fn plan(&self, resources: &str, code: i32) -> crate::trueup::Ran {
+        trueup(&self.fleet, "plan", &manifest(&self.fleet, &site(resources)), &[]).code(code)
+    }
+
+    fn apply(&self, resources: &str, code: i32) -> crate::trueup::Ran {
+        trueup(&self.fleet, "apply", &manifest(&self.fleet, &site(resources)), &["--yes"]).code(code)
+    }
+}
+
+#[test]
+fn a_plan_shows_what_else_a_transaction_changes() {
+    let one = One::up();
+    let before = one.fleet.host("web1").snapshot();
+    one.plan("    - package: trueup-app\n", 2).says("version: 1.0").says("also installs: trueup-lib 1.0");
+    before.assert_same(&one.fleet.host("web1").snapshot());
+    one.apply("    - package: trueup-app\n    - package: trueup-probe\n", 0);
+    let ran = one.plan("    - package: trueup-lib\n      state: absent\n", 2);
+    ran.says("- package[trueup-lib]").says("also removes trueup-app 1.0");
+    // What the manifest wants is not removed with another, nor is what it does not want brought by one.
+    let clash = "    - package: trueup-lib\n      state: absent\n    - package: trueup-app\n    - package: jq\n";
+    one.plan(clash, 3).says("would remove trueup-app with it, which is to be installed").says("+ package[jq]");
+    one.apply(clash, 3).says("would remove trueup-app with it");
+    assert_eq!(one.sh("trueup-app; jq --version | cut -c1-4"), "1.0\njq-1");
+    let rival = "    - package: trueup-rival\n    - package: trueup-app\n";
+    one.plan(rival, 3).says("would remove trueup-app with it");
+    one.apply("    - package: trueup-lib\n      state: absent\n", 0);
+    assert_eq!(one.sh("dpkg-query -W -f '${db:Status-Abbrev}' trueup-app"), "rc");
+    one.plan("    - package: trueup-app\n    - package: trueup-lib\n      state: absent\n", 3)
+        .says("would install trueup-lib with it, which is to be absent");
+    // The two in one transaction.
+    one.apply("    - package: trueup-lib\n", 0);
+    let instead = "    - package: trueup-lib\n      state: absent\n    - package: trueup-rival\n";
+    one.apply(instead, 0);
+    one.plan(instead, 0);
+}
+
+#[test]
+fn a_purge_takes_no_other_package_s_configuration() {
+    let one = One::up();
+    let purge = |name: &str| format!("    - package: {name}\n      state: absent\n      purge: true\n");
+    one.apply("    - package: trueup-app\n    - package: trueup-probe\n    - package: tree\n", 0);
+    let absent = "    - package: trueup-probe\n      state: absent\n";
+    let both = format!("{}{absent}", purge("trueup-lib"));
+    one.plan(&both, 2).says("also removes trueup-app 1.0").says("cannot be undone");
+    one.apply(&both, 0);
+    one.plan(&both, 0);
+    assert_eq!(one.sh("ls /etc/trueup-*.conf"), "/etc/trueup-app.conf\n/etc/trueup-probe.conf");
+    // What was left behind is purged by itself, and what a purge came after is taken back.
+    one.apply(&format!("{}{absent}", purge("trueup-app")), 0);
+    assert_eq!(one.sh("ls /etc/trueup-*.conf"), "/etc/trueup-probe.conf");
+    one.apply(&format!("{}    - package: tree\n      state: absent\n", purge("trueup-probe")), 0);
+    assert_eq!(one.sh("dpkg-query -W -f '${db:Status-Abbrev}' tree trueup-probe 2>/dev/null || true"), "");
+}
+
+#[test]
+fn stale_lists_are_fetched_first_and_what_they_have_not_fails_alone() {
+    let one = One::up();
+    let more = "    - package: trueup-extra\n    - package: no-such-package\n    - package: jq\n";
+    one.plan(more, 3).says("trueup-extra is not in the host's package lists");
+    one.sh("echo 'deb [trusted=yes] file:/srv/more ./' >/etc/apt/sources.list.d/more.list");
+    one.plan(more, 2).says("fetched anew first");
+    let ran = one.apply(more, 3);
+    assert_eq!(one.sh("trueup-extra; jq --version | cut -c1-4"), "1.0\njq-1", "{}", ran.stdout);
+    let ran = ran.says("Unable to locate package no-such-package");
+    assert!(!ran.stdout.contains("✗ package[jq]"), "{}", ran.stdout);
+    one.plan(more, 3).says("no-such-package is not in the host's package lists");
+    one.plan("    - package: trueup-extra\n    - package: jq\n", 0);
+    // None at all, and lists of another day.
+    one.sh("rm -rf /var/lib/apt/lists/*Packages /var/lib/trueup/package-lists");
+    one.plan("    - package: tree\n", 2).says("fetched anew first");
+    one.apply("    - package: tree\n", 0);
+    one.plan("    - package: no-such-package\n", 3);
+    one.sh("touch -d '2 days ago' /var/lib/apt/lists /var/lib/trueup/package-lists");
+    one.plan("    - package: no-such-package\n", 2).says("fetched anew first");
+    one.plan("    - package: htop\n", 2).says("the package lists, which have 3.2.2-2, are fetched anew first");
+    one.apply("    - package: htop\n", 0);
+}
+
+#[test]
+fn the_latest_follows_a_changed_source_once() {
+    let one = One::up();
+    let latest = "    - package: trueup-probe\n      state: latest\n";
+    one.apply(latest, 0);
+    assert_eq!(one.sh("trueup-probe"), "1.1");
+    let both = format!(
+        "    - file: /etc/apt/sources.list.d/more.list\n      content: \"deb [trusted=yes] file:/srv/more ./\\n\"\n      before: package[trueup-probe]\n{latest}"
+    );
+    one.apply(
+        "    - file: /etc/apt/sources.list.d/more.list\n      content: \"deb [trusted=yes] file:/srv/more ./\\n\"\n",
+        0,
+    );
+    one.plan(&both, 2).says("unless the package lists that are fetched first have another");
+    one.apply(&both, 0);
+    assert_eq!(one.sh("trueup-probe"), "2.0");
+    one.plan(&both, 0);
+    // A fetch that finds nothing new ends it as well, and so it does if the source's time is in the future.
+    one.sh("touch -d 'next year' /etc/apt/sources.list.d/more.list");
+    one.plan(&both, 0);
+    one.sh("echo '# nothing' >>/etc/apt/sources.list; touch -d 'next year' /etc/apt/sources.list");
+    one.plan(latest, 2);
+    one.apply(latest, 0);
+    one.plan(latest, 0);
+    // A source that has gone makes nothing due that is not newer.
+    one.sh("rm /etc/apt/sources.list.d/more.list");
+    one.apply(latest, 0);
+    one.plan(latest, 0);
+}
+
+#[test]
+fn lists_that_were_fetched_since_are_no_reason_to_refuse_a_rollback() {
+    let one = One::up();
+    one.apply("    - package: trueup-probe\n      state: latest\n", 0);
+    one.sh("echo 'deb [trusted=yes] file:/srv/more ./' >/etc/apt/sources.list.d/more.list; apt-get -q update");
+    on(&one.fleet, &["rollback", "last", "--yes"]).code(0);
+    assert_eq!(one.sh("dpkg-query -W -f '${db:Status-Abbrev}' trueup-probe"), "rc");
+}
+
+#[test]
+fn a_mirror_that_is_down_fails_what_needs_it_alone() {
+    let one = One::up();
+    one.sh("echo 'deb [trusted=yes] http://127.0.0.1:9/x ./' >/etc/apt/sources.list.d/down.list");
+    let latest = "    - package: trueup-probe\n      state: latest\n";
+    one.apply(&format!("{latest}    - package: jq\n"), 0);
+    one.plan(&format!("{latest}    - package: jq\n"), 0);
+    one.plan("    - package: trueup-extra\n", 3).says("not fetched with them: http://127.0.0.1:9/x");
+    // One whose file cannot be had.
+    one.sh("mv /srv/packages/tree_*.deb /srv/");
+    let ran = one.apply("    - package: tree\n    - package: trueup-lib\n", 3).says("Failed to fetch");
+    assert_eq!(one.sh("trueup-lib"), "1.0", "{}", ran.stdout);
+    one.plan("    - package: tree\n    - package: trueup-lib\n", 2);
+    // None that can be reached.
+    one.sh("rm /etc/apt/sources.list");
+    one.plan(latest, 2);
+    one.apply(latest, 3).says("127.0.0.1");
+}
+
+#[test]
+fn two_names_of_one_package_are_one() {
+    let one = One::up();
+    one.apply("    - package: tree:amd64\n", 0);
+    one.plan("    - package: tree\n", 0);
+    let ran = trueup(
+        &one.fleet,
+        "plan",
+        &manifest(&one.fleet, &site("    - package: tree\n    - package: tree:amd64\n      state: absent\n")),
+        &[],
+    );
+    assert!(ran.code != 0 && ran.code != 2 && format!("{}{}", ran.stdout, ran.stderr).contains("tree"), "{ran:?}");
 }
 
 #[test]

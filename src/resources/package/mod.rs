@@ -1,100 +1,48 @@
 //! Packages, by whatever manager the host has: many at once are one transaction.
 
+mod answer;
 mod apk;
 mod apt;
+mod attribution;
 mod dnf;
+mod effects;
+mod observed;
+mod provider;
+#[cfg(test)]
+mod tests;
+mod transaction;
 
 use super::difference::{Action, Ahead, Brings, Difference, Shown};
 use super::value::Scalar;
 use super::{Due, Impossible, Orphaned, ResourceType, Together, Want};
 use crate::facts::{Facts, PackageManager};
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
-use crate::model::id::ResourceId;
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript};
-use crate::shell::steps::{Command, Steps, Undo};
+use crate::shell::steps::Steps;
+use answer::{Answer, Lists};
+use effects::Deed;
+use observed::Word;
+pub use observed::{Observed, State};
+use provider::Provider;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::collections::HashMap;
-use std::time::Duration;
-
-/// A large transaction over a slow line takes its time.
-const DEADLINE: Duration = Duration::from_secs(3600);
+use std::borrow::Cow;
+use transaction::Part;
 
 pub struct Package;
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    #[default]
-    Present,
-    Absent,
-    Latest,
-}
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
-    /// `present`: installed in any version. `latest`: in the newest that the host's package lists have. `absent`: not
-    /// installed. The default is `present`.
+    /// `present`: installed in any version. `latest`: in the newest that the host's package lists have; they are fetched
+    /// anew first if their sources have changed. `absent`: not installed. The default is `present`.
     #[serde(default)]
     pub state: State,
     /// The exact version to be installed, older ones included. By default any will do.
     pub version: Option<Scalar>,
-    /// With `absent`, whether its configuration files go too. The default is `false`.
+    /// With `absent`, whether its configuration files go too: its own, and no other package's. The default is `false`.
     #[serde(default)]
     pub purge: bool,
-}
-
-/// What the host has, and what it could have.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Observed {
-    /// The installed version.
-    pub(super) installed: Option<String>,
-    /// The version that would be installed; `None` where the host's lists have none, or none was asked for.
-    pub(super) candidate: Option<String>,
-    /// Its configuration files are there, though it is not installed.
-    pub(super) config: bool,
-}
-
-/// What a package manager's answer says, by package name.
-pub(super) type States = HashMap<String, Observed>;
-
-/// One change of a transaction.
-pub(super) struct Item<'a> {
-    pub name: &'a str,
-    /// The exact version, where one is asked for.
-    pub version: Option<&'a str>,
-    /// The version that is there now.
-    pub installed: Option<&'a str>,
-    pub purge: bool,
-}
-
-/// What sets one package manager apart from another.
-pub(super) trait Provider: Sync {
-    fn probe(&self, names: &[(&str, bool)], probe: &mut ProbeScript);
-    /// Takes as many answers as [`Self::probe`] asked.
-    fn parse(&self, names: &[(&str, bool)], answers: &mut Answers) -> Result<States, BadAnswer>;
-    /// Fetches the lists of packages anew.
-    fn refresh(&self) -> Vec<String>;
-    fn install(&self, items: &[Item<'_>]) -> Vec<String>;
-    fn remove(&self, items: &[Item<'_>]) -> Vec<String>;
-    /// As [`Self::remove`], and it fails where a package that is not named would go along.
-    fn remove_alone(&self, items: &[Item<'_>]) -> Vec<String> {
-        self.remove(items)
-    }
-    /// What is noted of all packages before a transaction, and what brings them back to what was noted: a transaction
-    /// brings more than was named. `None` where removing what was named takes the rest with it.
-    fn note(&self) -> Option<(Vec<String>, Vec<String>)> {
-        None
-    }
-    /// A command that changes packages, so that it also works where one before it has died.
-    fn transaction(&self, argv: Vec<String>) -> Vec<String> {
-        argv
-    }
-    /// Environment that keeps it from asking.
-    fn env(&self) -> Vec<(String, String)> {
-        vec![]
-    }
 }
 
 fn provider(facts: &Facts) -> Option<&'static dyn Provider> {
@@ -106,9 +54,27 @@ fn provider(facts: &Facts) -> Option<&'static dyn Provider> {
     }
 }
 
-/// Names, and whether the newest version is asked for.
-fn names<'a>(wants: &[&'a Want<Params>]) -> Vec<(&'a str, bool)> {
-    wants.iter().map(|w| (w.title(), w.params.state == State::Latest)).collect()
+/// The package's name as its manager has it. A title may name the host's own architecture.
+fn name<'a>(want: &'a Want<Params>, facts: &Facts) -> &'a str {
+    provider(facts).map_or(want.title(), |p| p.canonical(want.title(), &facts.package_arch))
+}
+
+fn words<'a>(wants: &[&'a Want<Params>], facts: &Facts) -> Vec<Word<'a>> {
+    let word = |w: &&'a Want<Params>| Word {
+        name: name(w, facts),
+        state: w.params.state,
+        version: w.params.version.as_ref().map(|v| v.0.as_str()),
+        purge: w.params.purge,
+    };
+    wants.iter().map(word).collect()
+}
+
+/// Where package managers read what they fetch packages from.
+const SOURCES: &[&str] = &["/etc/apt", "/etc/yum.repos.d", "/etc/dnf", "/etc/apk"];
+
+/// Whether what stands at a path says where packages come from.
+pub(super) fn is_source(path: &str) -> bool {
+    SOURCES.iter().any(|top| super::attributes::is_at_or_below(path, top))
 }
 
 /// Letters, digits and what names of packages hold; nothing that a package manager would take for an option or more.
@@ -169,9 +135,16 @@ impl ResourceType for Package {
         want.params.state != State::Absent
     }
 
+    fn key<'a>(&self, want: &'a Want<Params>, facts: &Facts) -> Cow<'a, str> {
+        Cow::Borrowed(name(want, facts))
+    }
+
     fn probe(&self, wants: &[&Want<Params>], facts: &Facts, probe: &mut ProbeScript) {
         if let Some(provider) = provider(facts) {
-            provider.probe(&names(wants), probe);
+            let mut words = words(wants, facts);
+            words.sort_by_key(|w| w.name);
+            let words: Vec<String> = words.iter().map(Word::text).collect();
+            probe.ask_packages(provider.manager(), &facts.package_arch, &words);
         }
     }
 
@@ -184,48 +157,75 @@ impl ResourceType for Package {
         let Some(provider) = provider(facts) else {
             return wants.iter().map(|_| Err(BadAnswer("the host has no package manager".into()))).collect();
         };
-        match provider.parse(&names(wants), answers) {
-            Ok(states) => wants.iter().map(|w| Ok(states.get(w.title()).cloned().unwrap_or_default())).collect(),
+        let words = words(wants, facts);
+        match answers.text().and_then(|text| observed(provider, &words, &facts.package_arch, &text)) {
+            Ok(seen) => seen.into_iter().map(Ok).collect(),
             Err(bad) => wants.iter().map(|_| Err(bad.clone())).collect(),
         }
     }
 
     fn diff(&self, want: &Want<Params>, seen: &Observed, _: &Ahead<'_>) -> Result<Option<Difference>, Impossible> {
-        let installed = seen.installed.as_ref().map_or(Shown::Absent, Shown::value);
-        let candidate = || match &seen.candidate {
+        let installed = match &seen.installed {
             Some(version) => Shown::value(version),
-            None => Shown::Unknown("not in the host's package lists, which are fetched anew first".into()),
+            None if seen.half => Shown::value("installed in part"),
+            None => Shown::Absent,
         };
+        let mut known = true;
         let (action, to) = match (want.params.state, &seen.installed, &want.params.version) {
-            (State::Absent, None, _) if want.params.purge && seen.config => {
-                let mut difference = Difference::new(Action::Remove);
-                difference.note("configuration", Shown::value("left behind"), Shown::Absent);
-                return Ok(Some(difference));
+            (State::Absent, None, _) if !seen.half => {
+                return Ok((want.params.purge && seen.config).then(|| {
+                    let mut difference = Difference::new(Action::Remove);
+                    difference.note("configuration", Shown::value("left behind"), Shown::Absent);
+                    difference
+                }));
             }
-            (State::Absent, None, _) => return Ok(None),
-            (State::Absent, Some(_), _) => (Action::Remove, Shown::Absent),
+            (State::Absent, _, _) => (Action::Remove, Shown::Absent),
             (State::Present, Some(has), Some(version)) if *has == version.0 => return Ok(None),
-            (State::Present, Some(_), Some(version)) => (Action::Update, Shown::value(&version.0)),
             (State::Present, Some(_), None) => return Ok(None),
-            (State::Present, None, Some(version)) => (Action::Create, Shown::value(&version.0)),
-            (State::Present | State::Latest, None, _) => (Action::Create, candidate()),
+            (State::Present, has, Some(version)) => {
+                known = seen.versions.contains(&version.0);
+                (if has.is_some() { Action::Update } else { Action::Create }, Shown::value(&version.0))
+            }
+            (State::Present | State::Latest, None, _) => {
+                known = seen.candidate.is_some();
+                (Action::Create, newest(seen))
+            }
             (State::Latest, Some(has), _) => match &seen.candidate {
-                Some(newest) if newest != has => (Action::Update, Shown::value(newest)),
+                Some(newest) if newest != has => (Action::Update, self::newest(seen)),
+                _ if seen.lists.changed() => (Action::Update, newest(seen)),
                 _ => return Ok(None),
             },
         };
+        if !known && !seen.lists.stale() {
+            return Err(Impossible(unknown(want, seen)));
+        }
+        if let Some(why) = &seen.refused {
+            return Err(Impossible(why.clone()));
+        }
         let mut difference = Difference::new(action);
         difference.note("version", installed, to);
+        if action == Action::Remove && want.params.purge {
+            difference.note("configuration", Shown::value("there"), Shown::Absent);
+        }
+        if !known && want.params.version.is_some() {
+            difference.warnings.push("its version is not known: the package lists are fetched anew first".into());
+        }
+        besides(&mut difference, seen);
         Ok(Some(difference))
     }
 
     fn cuts_off(&self, want: &Want<Params>, difference: &Difference) -> bool {
-        difference.action == Action::Remove && crate::resources::lifeline::package(want.title())
+        difference.action == Action::Remove && crate::resources::lifeline::package(bare(want.title()))
     }
 
     /// Files, users, services that run: installing brings them, and removing takes them away.
     fn brings(&self, _: &Want<Params>, _: &Difference) -> Brings {
         Brings::Anything
+    }
+
+    /// What there is to be had is another once the sources are.
+    fn sees(&self, _: &Want<Params>, path: &str) -> bool {
+        is_source(path)
     }
 
     fn predict(&self, want: &Want<Params>, seen: &Observed) -> Observed {
@@ -242,75 +242,107 @@ impl ResourceType for Package {
         };
         let installed = version.or_else(|| (want.params.state != State::Absent).then(|| "installed".to_owned()));
         let config = seen.config && !(want.params.state == State::Absent && want.params.purge);
-        Observed { candidate: seen.candidate.clone(), installed, config }
+        // The lists are those of the sources then, and what a transaction does besides is done.
+        let candidate = match (want.params.state, &seen.candidate) {
+            (State::Latest, None) => installed.clone(),
+            (_, candidate) => candidate.clone(),
+        };
+        Observed { installed, config, candidate, versions: seen.versions.clone(), ..Observed::default() }
     }
 
     fn apply(&self, _: &[&Want<Params>], due: &[Due<'_, Self>], facts: &Facts, steps: &mut Steps) {
         let Some(provider) = provider(facts) else { return };
-        let command = |argv| Command {
-            env: provider.env(),
-            deadline: Some(DEADLINE),
-            ..Command::new(provider.transaction(argv))
+        let part = |d: &Due<'_, Self>| Part {
+            id: d.want.id.clone(),
+            name: name(d.want, facts).to_owned(),
+            version: d.want.params.version.as_ref().map(|v| v.0.clone()),
+            installed: d.seen.installed.clone(),
+            there: d.seen.installed.is_some() || d.seen.half,
+            gone: d.want.params.state == State::Absent,
+            purge: d.want.params.purge,
+            departed: d.want.departed.is_some(),
+            stale: d.seen.lists.stale(),
+            unsure: match &d.want.params.version {
+                Some(version) => !d.seen.versions.contains(&version.0),
+                None => d.seen.installed.is_none() && d.seen.candidate.is_none(),
+            },
         };
-        let mut transaction = |ids: &[&ResourceId], argv: Vec<String>, undo: Undo| match (provider.note(), undo) {
-            (Some((before, back)), Undo::Run(_)) => {
-                steps.run(ids, Command { before: Some(before), ..command(argv) }, Undo::RunOn(back));
-            }
-            (_, undo) => steps.run(ids, command(argv), undo),
-        };
-        let (gone, wanted): (Vec<&Due<'_, Self>>, Vec<_>) =
-            due.iter().partition(|d| d.want.params.state == State::Absent);
-        if !gone.is_empty() {
-            let items: Vec<_> = gone.iter().map(|d| item(d)).collect();
-            let back: Vec<Item<'_>> = items
-                .iter()
-                .filter(|i| i.installed.is_some())
-                .map(|i| Item { name: i.name, version: i.installed, installed: None, purge: false })
-                .collect();
-            let undo = match items.iter().any(|i| i.purge) {
-                true => Undo::Irreversible("configuration files are purged with the package".into()),
-                false => Undo::Run(provider.install(&back)),
-            };
-            let alone = gone.iter().any(|d| d.want.departed.is_some());
-            let argv = if alone { provider.remove_alone(&items) } else { provider.remove(&items) };
-            transaction(&ids(&gone), argv, undo);
-        }
-        if !wanted.is_empty() {
-            let unknown = |d: &&Due<'_, Self>| {
-                d.seen.candidate.is_none() && d.seen.installed.is_none() || d.want.params.version.is_some()
-            };
-            if wanted.iter().any(unknown) {
-                transaction(&ids(&wanted), provider.refresh(), Undo::Nothing);
-            }
-            let items: Vec<_> = wanted.iter().map(|d| item(d)).collect();
-            let (fresh, upgraded): (Vec<Item<'_>>, Vec<Item<'_>>) =
-                wanted.iter().map(|d| item(d)).partition(|i| i.installed.is_none());
-            let back: Vec<_> = upgraded
-                .iter()
-                .map(|i| Item { name: i.name, version: i.installed, installed: None, purge: false })
-                .collect();
-            let undo = match (fresh.is_empty(), back.is_empty()) {
-                (false, true) => Undo::Run(provider.remove(&fresh)),
-                (true, _) => Undo::Run(provider.install(&back)),
-                (false, false) => {
-                    let both = [provider.remove(&fresh), provider.install(&back)].map(crate::shell::quote::words);
-                    Undo::Run(vec!["sh".into(), "-c".into(), both.join(" && ")])
-                }
-            };
-            transaction(&ids(&wanted), provider.install(&items), undo);
-        }
+        transaction::steps(provider, &due.iter().map(part).collect::<Vec<_>>(), steps);
     }
 }
 
-fn item<'a>(due: &Due<'a, Package>) -> Item<'a> {
-    Item {
-        name: &due.want.id.title,
-        version: due.want.params.version.as_ref().map(|v| v.0.as_str()),
-        installed: due.seen.installed.as_deref(),
-        purge: due.want.params.purge,
+/// Judges what a host answered, all packages together.
+fn observed(provider: &dyn Provider, words: &[Word<'_>], arch: &str, text: &str) -> Result<Vec<Observed>, BadAnswer> {
+    let answer = Answer::read(text)?;
+    let mut states = provider.parse(words, arch, &answer)?;
+    let simulated = answer.rehearsals.iter().map(|r| provider.simulated(r, arch)).collect();
+    attribution::attribute(words, &answer, simulated, &mut states);
+    let lists = answer.lists.unwrap_or(Lists { unasked: true, ..Lists::default() });
+    let seen = words.iter().map(|word| {
+        let mut seen = states.get(word.name).cloned().unwrap_or_default();
+        seen.lists = lists;
+        if !seen.listed && seen.installed.is_none() && word.state != State::Absent {
+            seen.unfetched = answer.failed.iter().take(5).map(|f| effects::clipped(f, 200)).collect();
+            seen.near = attribution::near(word.name, &answer.names);
+        }
+        seen
+    });
+    Ok(seen.collect())
+}
+
+/// The version that will be there.
+fn newest(seen: &Observed) -> Shown {
+    match (&seen.candidate, seen.lists) {
+        (Some(version), lists) if !lists.stale() => Shown::value(version),
+        (Some(version), Lists { none: false, sources: false, unasked: false, .. }) => {
+            Shown::Unknown(format!("the package lists, which have {version}, are fetched anew first"))
+        }
+        (Some(version), _) => {
+            Shown::Unknown(format!("{version}, unless the package lists that are fetched first have another"))
+        }
+        (None, _) => Shown::Unknown("not in the host's package lists, which are fetched anew first".into()),
     }
 }
 
-fn ids<'a>(due: &[&Due<'a, Package>]) -> Vec<&'a ResourceId> {
-    due.iter().map(|d| &d.want.id).collect()
+/// Why a package that current lists do not have cannot be installed.
+fn unknown(want: &Want<Params>, seen: &Observed) -> String {
+    let title = want.title();
+    let mut out = match &want.params.version {
+        Some(version) if !seen.versions.is_empty() => {
+            let named: Vec<String> = seen.versions.iter().take(10).map(|v| effects::clipped(v, 100)).collect();
+            let more = seen.versions.len().saturating_sub(named.len());
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!("the host's package lists have no version {} of {title}, but {}{more}", version.0, named.join(", "))
+        }
+        _ if seen.listed => {
+            format!("the host's package lists have no version of {title}: it is only a name that others go by")
+        }
+        _ => format!("{title} is not in the host's package lists"),
+    };
+    if let Some(near) = &seen.near {
+        out.push_str(&format!("; did you mean {near}?"));
+    }
+    if !seen.unfetched.is_empty() {
+        out.push_str(&format!("; not fetched with them: {}", seen.unfetched.join(", ")));
+    }
+    out
+}
+
+/// Notes what a transaction does to others.
+fn besides(difference: &mut Difference, seen: &Observed) {
+    for (deed, name) in [(Deed::Install, "also installs"), (Deed::Upgrade, "also upgrades")] {
+        if let Some(list) = effects::listed(&seen.effects, deed) {
+            difference.note(name, Shown::Absent, Shown::Value(list));
+        }
+    }
+    for (deed, verb) in [(Deed::Remove, "removes"), (Deed::Downgrade, "downgrades")] {
+        if let Some(list) = effects::listed(&seen.effects, deed) {
+            difference.warnings.push(format!("also {verb} {list}"));
+        }
+    }
+    difference.warnings.extend(seen.warnings.iter().cloned());
+}
+
+fn bare(title: &str) -> &str {
+    title.split(':').next().unwrap_or(title)
 }

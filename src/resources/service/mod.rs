@@ -151,7 +151,7 @@ impl ResourceType for Service {
         }
     }
 
-    fn key<'a>(&self, want: &'a Want<Params>) -> Cow<'a, str> {
+    fn key<'a>(&self, want: &'a Want<Params>, _: &Facts) -> Cow<'a, str> {
         match want.title().strip_suffix(".service") {
             Some(bare) => Cow::Borrowed(bare),
             None => Cow::Borrowed(want.title()),
@@ -172,7 +172,7 @@ impl ResourceType for Service {
     }
 
     fn relate(&self, want: &Want<Params>, edges: &mut Edges) {
-        let name = self.key(want).into_owned();
+        let name = want.title().strip_suffix(".service").unwrap_or(want.title()).to_owned();
         edges.require(&want.id, "package", name.as_str());
         let template = name.split_once('@').map(|(t, _)| format!("{t}@"));
         for unit in [Some(name.clone()), template].into_iter().flatten() {
