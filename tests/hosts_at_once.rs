@@ -9,6 +9,7 @@ use trueup::engine::options::ApplyOptions;
 use trueup::engine::outcome::HostStatus;
 use trueup::engine::run::{Connect, Event, Job, Mode, Operator, Run};
 use trueup::engine::schedule::Order;
+use trueup::engine::source::{ManifestHost, Manifests};
 use trueup::language::diagnostic::Diagnostics;
 use trueup::manifest::project;
 use trueup::model::run_name::RunName;
@@ -51,20 +52,18 @@ impl Operator for Watching {
 #[test]
 fn a_late_host_holds_up_no_other() {
     let others_done = Arc::new(Semaphore::new(0));
-    let job = |n| Job {
-        saved: None,
-        host: format!("host{n}"),
-        group_names: vec![],
-        vars: vec![],
-        reached: String::new(),
-        plays: vec![],
-        remote: false,
-    };
-    let run = Arc::new(Run {
-        project: Arc::new(project::empty(Arc::default(), Sources::default(), Diagnostics::default()).ok().unwrap()),
-        jobs: (0..HOSTS).map(job).collect(),
+    let job = |n| Job { host: format!("host{n}"), reached: String::new(), remote: false };
+    let project = Arc::new(project::empty(Arc::default(), Sources::default(), Diagnostics::default()).ok().unwrap());
+    let host = |n| ManifestHost { name: format!("host{n}"), group_names: vec![], vars: vec![], plays: vec![] };
+    let manifests = Manifests {
+        project,
+        hosts: (0..HOSTS).map(host).collect(),
         groups: Value::UNDEFINED,
         selection: Selection::default(),
+    };
+    let run = Arc::new(Run {
+        source: Arc::new(manifests),
+        jobs: (0..HOSTS).map(job).collect(),
         connect: Arc::new(FirstIsLast(others_done.clone())),
         forks: 2,
         host_deadline: None,

@@ -35,6 +35,18 @@ pub struct Catalog {
     pub warnings: Vec<String>,
 }
 
+/// A catalog that has all there is for its host, so that what it lacks has left the manifest.
+#[derive(Debug)]
+pub struct Whole(pub Catalog);
+
+impl std::ops::Deref for Whole {
+    type Target = Catalog;
+
+    fn deref(&self) -> &Catalog {
+        &self.0
+    }
+}
+
 /// One resource of a catalog, whatever its type.
 #[derive(Clone, Debug)]
 pub struct Resource {

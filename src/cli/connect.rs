@@ -5,7 +5,8 @@ use super::invocation::local_user;
 use super::loaded::Loaded;
 use super::output::CliError;
 use super::prompt::ask;
-use crate::engine::run::{Connect, Job};
+use crate::engine::run::Connect;
+use crate::engine::source::ManifestHost;
 use crate::inventory::connection;
 use crate::language::diagnostic::Diagnostic;
 use crate::language::scope::Scope;
@@ -164,22 +165,22 @@ impl Connect for Ways {
 
 pub fn way(
     loaded: &Loaded,
-    job: &Job,
+    host: &ManifestHost,
     args: &ConnectionArgs,
     asked: &Asked,
     openssh: &Configuration,
     groups: &Value,
 ) -> Result<Way, Diagnostic> {
     let templates = &loaded.project.templates;
-    let layers = job.vars.iter().chain([&loaded.project.extra_vars]).cloned().collect();
+    let layers = host.vars.iter().chain([&loaded.project.extra_vars]).cloned().collect();
     let fixed = HashMap::from([
-        ("inventory_hostname".to_owned(), Value::from(job.host.as_str())),
-        ("group_names".to_owned(), job.group_names.iter().map(|g| Value::from(g.as_str())).collect()),
+        ("inventory_hostname".to_owned(), Value::from(host.name.as_str())),
+        ("group_names".to_owned(), host.group_names.iter().map(|g| Value::from(g.as_str())).collect()),
         ("groups".to_owned(), groups.clone()),
     ]);
     let scope = Scope::new(templates.clone(), layers, fixed);
     let c = connection::read(&mut |name| scope.written(name).map(|node| templates.render(node, &scope)).transpose())?;
-    let plays: Vec<_> = job.plays.iter().filter_map(|n| loaded.project.plays.get(*n)).collect();
+    let plays: Vec<_> = host.plays.iter().filter_map(|n| loaded.project.plays.get(*n)).collect();
     let becomes = args.become_
         || args.become_user.is_some()
         || c.become_ == Some(true)
@@ -203,7 +204,7 @@ pub fn way(
     let mut key_files: Vec<PathBuf> = c.key_file.into_iter().chain(args.private_key.clone()).map(expand).collect();
     key_files.dedup();
     let destination = Destination {
-        host: c.address.unwrap_or_else(|| job.host.clone()),
+        host: c.address.unwrap_or_else(|| host.name.clone()),
         user: c.user.or_else(|| args.user.clone()),
         port: c.port,
         key_files,

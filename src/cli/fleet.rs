@@ -2,11 +2,13 @@
 
 use super::args::{ConnectionArgs, FleetArgs, HostArgs};
 use super::connect::{Asked, openssh, way};
-use super::loaded::{Loaded, groups_value, jobs, limit, load_inventory, load_project, open_inventory};
+use super::loaded::{Loaded, groups_value, limit, load_inventory, load_project, manifest_hosts, open_inventory};
 use super::output::{CliError, Output, told};
 use super::prepared::{Prepared, Work};
 use crate::catalog::Selection;
+use crate::engine::run::Job;
 use crate::engine::run::Run;
+use crate::engine::source::Manifests;
 use crate::inventory::Inventory;
 use crate::language::diagnostic::Diagnostics;
 use crate::language::settings;
@@ -79,26 +81,27 @@ pub fn prepare(
 ) -> Result<Prepared, CliError> {
     // Each host takes a descriptor, and a shell's usual limit is 1,024.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
-    let mut jobs = jobs(&loaded);
+    let hosts = manifest_hosts(&loaded);
     let groups = groups_value(&loaded.inventory);
     let asked = Asked::new(args)?;
     let mut found = Diagnostics::default();
     let mut ways = vec![];
     let openssh = openssh(args);
     // Each host's may be a question to ssh.
-    let ways_of_jobs: Vec<_> = jobs.par_iter().map(|job| way(&loaded, job, args, &asked, &openssh, &groups)).collect();
+    let ways_of_hosts: Vec<_> =
+        hosts.par_iter().map(|host| way(&loaded, host, args, &asked, &openssh, &groups)).collect();
     let mut told_once = HashSet::new();
-    for (job, way) in jobs.iter_mut().zip(ways_of_jobs) {
+    let mut jobs = vec![];
+    for (host, way) in hosts.iter().zip(ways_of_hosts) {
         match way {
             Ok(way) => {
-                job.reached = way.to_string();
-                job.remote = way.is_remote();
+                jobs.push(Job { host: host.name.clone(), reached: way.to_string(), remote: way.is_remote() });
                 ways.push(way);
             }
             // What holds for a whole group is told of the first of it.
             Err(mut d) => {
                 if told_once.insert((d.span, d.label.clone())) {
-                    d.host = Some(job.host.clone());
+                    d.host = Some(host.name.clone());
                     found.push(d);
                 }
             }
@@ -110,5 +113,6 @@ pub fn prepare(
     let Loaded { project, identity, undo, .. } = loaded;
     let keep =
         Keep { runs: undo.keep.get(), days: undo.keep_days.map(Into::into), kib: u64::from(undo.keep_mb.get()) * 1024 };
-    Work { project, identity, keep, jobs, groups, selection, ways }.prepare(args, source.display().to_string())
+    let manifests = Arc::new(Manifests { project, hosts, groups, selection });
+    Work { source: manifests, identity, keep, jobs, ways }.prepare(args, source.display().to_string())
 }

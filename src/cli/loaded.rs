@@ -4,7 +4,7 @@ use super::args::{HostArgs, ProjectArgs};
 use super::extra_vars::extra_vars;
 use super::findings::tell_more;
 use super::output::{CliError, Output, told, warn};
-use crate::engine::run::Job;
+use crate::engine::source::ManifestHost;
 use crate::inventory::{self, Inventory, Pattern};
 use crate::language::diagnostic::{Diagnostics, Severity};
 use crate::language::settings::{self, Settings};
@@ -191,16 +191,13 @@ pub fn groups_value(inventory: &Inventory) -> Value {
     Value::from_pairs(names.map(|g| (g.to_owned(), inventory.members(g).into_iter().collect::<Value>())))
 }
 
-/// The jobs of a run: a host with all that its catalog is made from.
-pub fn jobs(loaded: &Loaded) -> Vec<Job> {
-    let job = |(host, plays): &(String, Vec<usize>)| Job {
-        host: host.clone(),
+/// The hosts of a run, each with all that its catalog is made from.
+pub fn manifest_hosts(loaded: &Loaded) -> Vec<ManifestHost> {
+    let host = |(host, plays): &(String, Vec<usize>)| ManifestHost {
+        name: host.clone(),
         group_names: loaded.inventory.group_names(host),
         vars: loaded.inventory.vars_of(host).into_iter().map(|l| l.vars.clone()).collect(),
         plays: plays.clone(),
-        reached: String::new(),
-        remote: false,
-        saved: None,
     };
-    loaded.hosts.iter().map(job).collect()
+    loaded.hosts.iter().map(host).collect()
 }

@@ -6,11 +6,10 @@ use super::invocation::{cache_dir, owner, run_name};
 use super::output::CliError;
 use super::prompt::ask_passphrase;
 use super::prune::PruneArgs;
-use crate::catalog::Selection;
 use crate::engine::options::ApplyOptions;
 use crate::engine::run::{Job, Run};
 use crate::engine::schedule::Order;
-use crate::manifest::project::Project;
+use crate::engine::source::Source;
 use crate::model::utc::Utc;
 use crate::saved::Reach;
 use crate::shell::apply::Keep;
@@ -20,7 +19,6 @@ use crate::transport::auth::Keys;
 use crate::transport::hops::Hops;
 use crate::transport::known_hosts::KnownHosts;
 use crate::transport::ssh::SshOptions;
-use minijinja::Value;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -73,13 +71,11 @@ impl Prepared {
 
 /// What is to be done, and how its hosts are reached.
 pub struct Work {
-    pub project: Arc<Project>,
+    pub source: Arc<dyn Source>,
     /// As [`super::loaded::Loaded::identity`].
     pub identity: String,
     pub keep: Keep,
     pub jobs: Vec<Job>,
-    pub groups: Value,
-    pub selection: Selection,
     /// One for each job.
     pub ways: Vec<Way>,
 }
@@ -106,9 +102,7 @@ impl Work {
         Ok(Prepared {
             reached,
             run: Run {
-                project: self.project,
-                groups: self.groups,
-                selection: self.selection,
+                source: self.source,
                 connect: Arc::new(Ways { ways: self.ways, options: Arc::new(options) }),
                 order: Order::at_once(self.jobs.len()),
                 pause: None,

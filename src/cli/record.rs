@@ -62,7 +62,7 @@ impl Recorder {
                 from: from(),
                 command: shown_command(std::env::args_os(), &hosts.extra_vars),
                 manifest: manifest.map(whole),
-                sources: manifest.map(|_| run.project.digest.as_str().to_owned()),
+                sources: manifest.map(|_| run.source.digest().as_str().to_owned()),
                 undoes: None,
                 reason: run.apply.reason.clone(),
                 hosts: run.jobs.iter().map(|j| j.host.clone()).collect(),

@@ -3,23 +3,19 @@
 use super::args::FleetArgs;
 use super::connect::{Asked, Way};
 use super::invocation::owner;
-use super::output::{self, CliError, Output};
+use super::output::{CliError, Output};
 use super::prepared::{Prepared, Work};
 use super::prompt::ask_passphrase;
-use crate::catalog::Selection;
 use crate::engine::outcome::{HostReport, exit_code};
 use crate::engine::run::{Job, Run};
-use crate::language::diagnostic::Diagnostics;
-use crate::manifest::project;
+use crate::engine::source::SavedPlans;
 use crate::manifest::rollout::Rollout;
 use crate::model::body::Digest;
-use crate::model::span::Sources;
 use crate::model::utc::Utc;
 use crate::report::say;
 use crate::saved::seal::SealKey;
 use crate::saved::signers::Signers;
 use crate::saved::{Head, Reach, SavedPlan, file, signature};
-use minijinja::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -74,10 +70,10 @@ impl SaveArgs {
             manifest: run.apply.source.clone(),
             project: run.apply.project.clone(),
             keep: run.apply.keep,
-            sources: run.project.digest.clone(),
+            sources: run.source.digest().clone(),
         };
-        let reached = reached.into_iter().zip(run.jobs.iter().map(|j| j.plays.clone())).collect();
-        let rollout = run.project.plays.iter().map(|p| p.rollout.clone()).collect();
+        let reached = reached.into_iter().enumerate().map(|(n, reach)| (reach, run.source.plays(n))).collect();
+        let rollout = run.source.rollouts();
         let key = self.seal.read()?;
         let plan = SavedPlan::new(head, reports, reached, rollout, key.as_ref()).map_err(|e| other(&e))?;
         let bytes = plan.to_bytes().map_err(|e| other(&e))?;
@@ -200,30 +196,19 @@ impl TrustArgs {
         let plan = SavedPlan::from_bytes(&bytes).map_err(|e| refused(path, &e))?;
         let opened = plan.open(self.seal.read()?.as_ref());
         let opened = opened.map_err(|e| CliError::Other(format!("{} cannot be applied: {e}", path.display())))?;
-        let empty = project::empty(Arc::default(), Sources::default(), Diagnostics::default());
-        let mut project = empty.map_err(|e| output::told(&e.found, &e.sources, output))?;
-        project.digest = plan.head.sources.clone();
         let asked = Asked::new(&args.connection)?;
-        let (mut jobs, mut ways, mut places, mut plays) = (vec![], vec![], vec![], vec![]);
+        let (mut jobs, mut ways, mut places, mut plays, mut hosts) = (vec![], vec![], vec![], vec![], vec![]);
         for host in opened {
             let way = Way::of(&host.reach, &args.connection, &asked);
-            jobs.push(Job {
-                host: host.saved.plan.host.clone(),
-                group_names: vec![],
-                vars: vec![],
-                plays: vec![],
-                reached: way.to_string(),
-                remote: way.is_remote(),
-                saved: Some(Arc::new(host.saved)),
-            });
+            jobs.push(Job { host: host.saved.plan.host.clone(), reached: way.to_string(), remote: way.is_remote() });
+            hosts.push(Arc::new(host.saved));
             ways.push(way);
             places.push(host.report);
             plays.push(host.plays);
         }
-        let groups = Value::from_pairs(std::iter::empty::<(String, Value)>());
         let (identity, keep) = (plan.head.project.clone(), plan.head.keep);
-        let (project, selection) = (Arc::new(project), Selection::default());
-        let work = Work { project, identity, keep, jobs, groups, selection, ways };
+        let saved = Arc::new(SavedPlans { hosts, digest: plan.head.sources.clone() });
+        let work = Work { source: saved, identity, keep, jobs, ways };
         let source = format!("{} sha256 {}", path.display(), Digest::of(&bytes).as_str());
         let prepared = work.prepare(&args.connection, source)?;
         let hosts = PlannedHosts { reports: plan.reports, places, rollout: plan.rollout, plays };

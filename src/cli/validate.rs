@@ -4,7 +4,7 @@ use super::output::{self, CliError, Output};
 use crate::catalog::Selection;
 use crate::facts::Facts;
 use crate::language::diagnostic::Diagnostics;
-use crate::manifest::evaluate::{HostInput, compile};
+use crate::manifest::evaluate::compile;
 use rayon::prelude::*;
 
 #[derive(Debug, clap::Args)]
@@ -17,17 +17,11 @@ pub struct Args {
 pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     let loaded = loaded::load_project(&args.project, output)?;
     let groups = loaded::groups_value(&loaded.inventory);
-    let jobs = loaded::jobs(&loaded);
-    let results: Vec<_> = jobs
+    let hosts = loaded::manifest_hosts(&loaded);
+    let results: Vec<_> = hosts
         .par_iter()
-        .map(|job| {
-            let input = HostInput {
-                name: &job.host,
-                group_names: &job.group_names,
-                vars: job.vars.iter().collect(),
-                groups: &groups,
-                plays: job.plays.iter().filter_map(|n| loaded.project.plays.get(*n)).collect(),
-            };
+        .map(|host| {
+            let input = host.input(&loaded.project, &groups);
             compile(&loaded.project, &input, Facts::sample(), &Selection::default())
         })
         .collect();
@@ -42,7 +36,7 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
                     if found.iter().any(|f| f.span == d.span && f.label == d.label && f.summary == d.summary) {
                         continue;
                     }
-                    if jobs.len() == 1 {
+                    if hosts.len() == 1 {
                         d.host = None;
                     }
                     found.push(d);
@@ -54,7 +48,7 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
         return Err(output::told(&found, &loaded.project.templates.sources, output));
     }
     let plural = |n: usize| if n == 1 { "" } else { "s" };
-    let (plays, hosts) = (loaded.project.plays.len(), jobs.len());
+    let (plays, hosts) = (loaded.project.plays.len(), hosts.len());
     output::print(&format!(
         "valid: {plays} play{}, {hosts} host{}, {resources} resource{} in all (as if each host were a plain Debian)\n",
         plural(plays),

@@ -1,7 +1,7 @@
 //! What a host's ledger says, and what it is told of a run. Pure.
 
 use super::options::Prune;
-use crate::catalog::Catalog;
+use super::source::Compiled;
 use crate::catalog::departed::Removal;
 use crate::ledger::{Ledger, Owner};
 use crate::model::run_name::RunName;
@@ -21,9 +21,11 @@ pub struct Bookkeeping {
 
 impl Bookkeeping {
     /// What the ledger is told of these changes, and of what is in sync. `now` is the plan of the host as it is.
-    pub fn notes(&self, catalog: &Catalog, made: &[Change], now: &HostPlan) -> Notes {
+    pub fn notes(&self, compiled: &Compiled, made: &[Change], now: &HostPlan) -> Notes {
+        let catalog = compiled.catalog();
         let mut notes = notes::of(catalog, made, now, &self.ledger, self.owner.clone(), &self.run);
-        let mut found = orphans::of(catalog, &self.ledger, &self.owner);
+        let Some(whole) = compiled.whole() else { return notes };
+        let mut found = orphans::of(whole, &self.ledger, &self.owner);
         if self.is_saved {
             notes.extend(orphans::settle_saved(found, catalog, made, now));
         } else if let Some(prune) = self.prune {
@@ -34,10 +36,8 @@ impl Bookkeeping {
     }
 
     /// Lists the orphans in a plan. What comes back is to be removed, and joins the catalog for it.
-    pub fn list_orphans(&self, catalog: &Catalog, plan: &mut HostPlan) -> Vec<Removal> {
-        if self.is_saved {
-            return vec![];
-        }
+    pub fn list_orphans(&self, compiled: &Compiled, plan: &mut HostPlan) -> Vec<Removal> {
+        let Some(catalog) = compiled.whole().filter(|_| !self.is_saved) else { return vec![] };
         let mut found = orphans::of(catalog, &self.ledger, &self.owner);
         let Some(prune) = self.prune else {
             plan.orphans = found.into_iter().map(|f| f.orphan).collect();

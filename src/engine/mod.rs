@@ -9,6 +9,7 @@ pub mod rollout;
 pub mod run;
 pub mod schedule;
 pub mod script;
+pub mod source;
 pub mod stages;
 pub mod take_back;
 pub mod timings;

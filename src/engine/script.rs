@@ -2,6 +2,7 @@
 
 use super::options::ApplyOptions;
 use super::outcome::{ChangeResult, ChangeStatus, HostStatus};
+use super::source::{Output, Outputs};
 use super::stages::{Mark, Stages};
 use crate::catalog::Catalog;
 use crate::journal::undo::{self, How};
@@ -15,8 +16,8 @@ use crate::plan::{Change, HostPlan};
 use crate::resources::Together;
 use crate::resources::difference::Action;
 use crate::shell::apply::{
-    Act, ApplyChange, ApplyPlan, ApplyStep, Guard, LEDGER, LOCKED, LedgerNotes, LockOwner, MOVED, NO_STATE, NOT_DUE,
-    SKIPPED, WAITED, waited_for,
+    Act, ApplyChange, ApplyPlan, ApplyStep, ERRORS, Guard, LEDGER, LOCKED, LedgerNotes, LockOwner, MOVED, NO_STATE,
+    NOT_DUE, SKIPPED, WAITED, waited_for,
 };
 use crate::shell::frame::Frame;
 use crate::shell::probe::ProbeScript;
@@ -31,6 +32,29 @@ const HIDDEN: &str = "(what it said is not shown, for it was given a secret)";
 
 fn slot(step: usize) -> u32 {
     u32::try_from(step).unwrap_or(u32::MAX - 1) + 1
+}
+
+/// What the steps from `mark` on said, by the resources that they serve.
+pub fn outputs(plan: &HostPlan, mark: Mark, frames: &[Frame]) -> Outputs {
+    let by_slot: HashMap<u32, &Frame> = frames.iter().map(|f| (f.slot, f)).collect();
+    let mut outputs = Outputs::new();
+    for (n, step) in plan.steps.iter().enumerate().skip(mark.step) {
+        let Some(frame) = by_slot.get(&slot(n)).filter(|f| !matches!(f.status, SKIPPED | NOT_DUE | MOVED)) else {
+            continue;
+        };
+        let stderr = by_slot.get(&slot(n).saturating_add(ERRORS)).map(|f| f.body.clone()).unwrap_or_default();
+        let secret = plan.is_sensitive(&step.serves);
+        let output = Output { status: frame.status, stdout: frame.body.clone(), stderr, secret };
+        for change in step.serves.iter().filter_map(|n| plan.changes.get(*n)) {
+            outputs.insert(change.id.clone(), output.clone());
+        }
+    }
+    outputs
+}
+
+/// Whether a frame belongs to a step, and not to the probe that begins at `first_probe`.
+pub fn is_of_step(slot: u32, first_probe: u32) -> bool {
+    slot < first_probe || (ERRORS..ERRORS.saturating_add(first_probe)).contains(&slot)
 }
 
 /// Where the frames of the probe begin that looks again at what was changed.
@@ -386,7 +410,12 @@ fn settle(
                 return ChangeStatus::Skipped { because: because.unwrap_or_else(ResourceId::unknown) };
             }
             Some(frame) => {
-                let said = || String::from_utf8_lossy(&frame.body).trim_end().to_owned();
+                let said = || {
+                    let errors = by_slot.get(&step.slot.saturating_add(ERRORS)).map(|f| f.body.as_slice());
+                    let text = [frame.body.as_slice(), errors.unwrap_or_default()];
+                    let text = text.map(|part| String::from_utf8_lossy(part).trim_end().to_owned());
+                    text.iter().filter(|t| !t.is_empty()).cloned().collect::<Vec<_>>().join("\n")
+                };
                 // A program may well say what it was given.
                 let output = if plan.is_sensitive(&step.serves) { HIDDEN.to_owned() } else { said() };
                 return ChangeStatus::Failed { status: frame.status, output };

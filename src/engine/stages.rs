@@ -249,6 +249,7 @@ impl Stages {
             }
         }
         plan.later.clone_from(&last.later);
+        plan.is_part = false;
         plan.left.clone_from(&last.left);
         for guard in &last.guards {
             if !plan.guards.contains(guard) {

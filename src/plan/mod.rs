@@ -33,6 +33,9 @@ pub struct HostPlan {
     /// be another.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub later: Vec<Later>,
+    /// Whether more of the host is said once this much is in sync.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_part: bool,
     /// How many resources are as they should be.
     pub in_line: usize,
     /// Foreign commands that were run to decide: the guards of `exec`.
@@ -138,6 +141,7 @@ impl HostPlan {
             unjudged: vec![],
             blocked: vec![],
             later: vec![],
+            is_part: false,
             in_line: 0,
             guards: vec![],
             warnings: vec![],

@@ -5,7 +5,7 @@
 
 use super::{Change, HostPlan};
 use crate::catalog::departed::Removal;
-use crate::catalog::{Catalog, Resource};
+use crate::catalog::{Catalog, Resource, Whole};
 use crate::ledger::{Entry, Ledger, Note, Owner, Thing, When};
 use crate::model::id::{ResourceId, visible};
 use crate::model::run_name::RunName;
@@ -53,8 +53,8 @@ pub struct Found<'a> {
     pub entry: &'a Entry,
 }
 
-/// The orphans of one owner, in the order that they are removed in: each before what it came after.
-pub fn of<'a>(catalog: &Catalog, ledger: &'a Ledger, owner: &Owner) -> Vec<Found<'a>> {
+/// The orphans of one owner, of which only a whole catalog can tell, in the order that they are removed in: each before what it came after.
+pub fn of<'a>(catalog: &Whole, ledger: &'a Ledger, owner: &Owner) -> Vec<Found<'a>> {
     if ledger.of(owner).next().is_none() {
         return vec![];
     }

@@ -126,7 +126,13 @@ fn later(out: &mut String, reports: &[HostReport], style: Style) {
         let on = if reports.len() > 1 { format!("  {}", style.dim(&named(hosts))) } else { String::new() };
         let _ = writeln!(out, "{line}{on}");
     }
-    if !groups.is_empty() {
+    let plans = reports.iter().filter_map(|r| r.plan.as_ref());
+    let parts: Vec<&str> = plans.filter(|p| p.is_part).map(|p| p.host.as_str()).collect();
+    if !parts.is_empty() {
+        let on = if reports.len() > 1 { format!("  {}", style.dim(&named(&parts))) } else { String::new() };
+        let _ = writeln!(out, "{}{on}", style.dim("? more is decided once all of this is in sync"));
+    }
+    if !groups.is_empty() || !parts.is_empty() {
         out.push('\n');
     }
 }

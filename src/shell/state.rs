@@ -20,7 +20,7 @@
 //! runs/RUN/revert    takes the run back where nobody confirms it; `armed`: the process that waits to do so, where
 //!                    systemd does not; `decided`: a link to nothing, made first by who confirms (`confirmed`) or by who
 //!                    takes back (`taken-back`), so that it is never there without its verdict
-//! runs/RUN/out/SLOT  the end of what a step said
+//! runs/RUN/out/SLOT  the end of what a step said; `SLOT.err`: of errors
 //! runs/RUN/kept/SLOT what was there before a step; `SLOT.absent` where nothing was, `SLOT.attributes` (`uid gid mode`
 //!                    a line) with `SLOT.names` (NUL after each) where only attributes were changed; `SLOT.untouched`
 //!                    where it could not be kept, and so was not changed

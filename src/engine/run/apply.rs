@@ -6,21 +6,23 @@ use crate::catalog::Catalog;
 use crate::engine::bookkeeping::Bookkeeping;
 use crate::engine::outcome::{HostReport, HostStatus};
 use crate::engine::script;
+use crate::engine::source::{Compiled, Known, Outputs};
 use crate::engine::stages::{Mark, Stages};
 use crate::plan::HostPlan;
 use crate::plan::basis::{Held, SavedHost};
 use crate::plan::diff::{self, CatalogProbe};
 use crate::plan::notes::Notes;
 use crate::shell::apply::{self, ApplyPlan};
+use crate::shell::frame::Frame;
 use crate::shell::probe::ProbeScript;
-use crate::transport::Connection;
+use crate::transport::{Connection, TransportError};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// A host that is changed, between two stages.
 struct Applying {
     connection: Option<Box<dyn Connection>>,
-    catalog: Arc<Catalog>,
+    compiled: Arc<Compiled>,
     /// Asks about the whole catalog.
     probe: Arc<CatalogProbe>,
     stages: Stages,
@@ -33,6 +35,8 @@ struct Applying {
     drift: Vec<String>,
     /// Whether the host stays locked for a further stage.
     waits: bool,
+    /// What was said since the source was asked last.
+    outputs: Outputs,
     warnings: Vec<String>,
     report: HostReport,
 }
@@ -68,8 +72,8 @@ impl Run {
             patient = false;
             if judged.plan.changes.is_empty() {
                 let mut report = planned(&judged);
-                let Judged { mut connection, catalog, plan, books, .. } = judged;
-                let notes = books.map(|b| b.notes(&catalog, &[], &plan));
+                let Judged { mut connection, compiled, plan, books, .. } = judged;
+                let notes = books.map(|b| b.notes(&compiled, &[], &plan));
                 self.note(connection.as_mut(), notes.as_ref(), &mut report).await;
                 self.check_health(n, Some(connection), &plan.health, &mut report, events).await;
                 return report;
@@ -85,34 +89,48 @@ impl Run {
         patient: bool,
         events: &mpsc::UnboundedSender<Event>,
     ) -> Result<HostReport, Box<Judged>> {
-        let Judged { connection, catalog, plan, owed, books, held, report, .. } = judged;
+        let Judged { connection, compiled, plan, owed, books, held, report, .. } = judged;
         let mut a = Applying {
             connection: Some(connection),
-            probe: Arc::new(diff::probe_all(&catalog)),
-            catalog,
+            probe: Arc::new(diff::probe_all(compiled.catalog())),
+            compiled,
             stages: Stages::new(&plan, &owed),
             now: plan,
             held,
             books,
-            saved: self.jobs.get(n).and_then(|j| j.saved.clone()),
+            saved: self.source.saved(n).cloned(),
             drift: vec![],
             waits: false,
+            outputs: Outputs::new(),
             warnings: vec![],
             report,
         };
         let (status, reached) = loop {
-            let Some(mark) = a.stages.begin(&a.now, &a.held) else { break (None, true) };
+            let Some(mark) = a.stages.begin(&a.now, &a.held) else {
+                if a.compiled.whole().is_some() {
+                    break (None, true);
+                }
+                match self.clone().next_part(n, a).await {
+                    Ok(next) => a = next,
+                    Err(over) => {
+                        let status;
+                        (a, status) = *over;
+                        break (Some(status), false);
+                    }
+                }
+                continue;
+            };
             let then;
             (a, then) = self.clone().stage(n, a, mark, patient, events).await;
             match then {
                 Then::Next => {}
                 Then::Over(status) => break (status, false),
                 Then::Afresh => {
-                    let Applying { connection, catalog, now, held, books, report, .. } = a;
+                    let Applying { connection, compiled, now, held, books, report, .. } = a;
                     let Some(connection) = connection else { return Ok(report) };
                     let (owed, untold, unconfirmed) = (vec![], 0, None);
                     let judged =
-                        Judged { connection, catalog, plan: now, owed, books, untold, held, unconfirmed, report };
+                        Judged { connection, compiled, plan: now, owed, books, untold, held, unconfirmed, report };
                     return Err(Box::new(judged));
                 }
             }
@@ -122,6 +140,41 @@ impl Run {
             }
         };
         Ok(self.end(n, a, status, reached, events).await)
+    }
+
+    /// What has been said of the host is in sync: asks its source for what comes next.
+    async fn next_part(self: Arc<Self>, n: usize, mut a: Applying) -> Result<Applying, Box<(Applying, HostStatus)>> {
+        let run = self.clone();
+        let (mut a, compiled) = compute(move || {
+            let known = Known { facts: &a.compiled.catalog().facts, removals: &[], outputs: &a.outputs };
+            let compiled = run.source.compile(n, known).map_err(|findings| HostStatus::Invalid { findings });
+            let compiled = compiled.and_then(|next| goes_on(a.compiled.catalog(), next));
+            a.outputs.clear();
+            (a, compiled)
+        })
+        .await;
+        let compiled = match compiled {
+            Ok(compiled) => compiled,
+            Err(status) => return Err(Box::new((a, status))),
+        };
+        a.probe = Arc::new(diff::probe_all(compiled.catalog()));
+        a.compiled = Arc::new(compiled);
+        let asked = async {
+            let mut connection = match a.connection.take() {
+                Some(connection) => connection,
+                None => self.connect.connect(n).await?,
+            };
+            let nonce = nonce()?;
+            let text = a.probe.script.clone().into_text(&nonce);
+            let answers = self.ask(connection.as_mut(), (nonce, text), &mut a.report).await?;
+            a.connection = Some(connection);
+            Ok(answers)
+        };
+        let asked: Result<_, TransportError> = asked.await;
+        match asked {
+            Ok(answers) => Ok(compute(move || a.look(answers)).await),
+            Err(error) => Err(Box::new((a, unreachable(&error)))),
+        }
     }
 
     /// One stage: its script goes out, and the host is judged by what it answers.
@@ -134,11 +187,11 @@ impl Run {
         events: &mpsc::UnboundedSender<Event>,
     ) -> (Applying, Then) {
         let remote = self.jobs.get(n).is_some_and(|j| j.remote);
-        let notes = a.books.as_ref().map(|b| b.notes(&a.catalog, &a.stages.plan().changes, &a.now));
+        let notes = a.books.as_ref().map(|b| b.notes(&a.compiled, &a.stages.plan().changes, &a.now));
         let script = ApplyPlan {
-            more: a.now.has_later_stages(),
+            more: a.now.has_later_stages() || a.compiled.whole().is_none(),
             judges_afresh: patient && mark.stage == 1,
-            ..script::script_of(&a.catalog, &a.stages, notes.as_ref(), &self.apply, remote)
+            ..script::script_of(a.compiled.catalog(), &a.stages, notes.as_ref(), &self.apply, remote)
         };
         let connection = match a.connection.take() {
             Some(connection) => connection,
@@ -147,7 +200,7 @@ impl Run {
                 Err(error) => return (a, Then::Over(Some(unreachable(&error)))),
             },
         };
-        let has_gzip = a.catalog.facts.tools.gzip;
+        let has_gzip = a.compiled.catalog().facts.tools.gzip;
         let work = Work { connection, plan: a.stages.plan().clone(), script, probe: a.probe.script.clone(), has_gzip };
         let mut ran = self.run_script(n, work, &mut a.report, events).await;
         a.connection = ran.connection.take();
@@ -176,8 +229,8 @@ impl Run {
     ) -> HostReport {
         let nothing_done = a.stages.results().is_empty();
         if let Some(connection) = a.connection.as_mut().filter(|_| a.waits) {
-            let notes = a.books.as_ref().map(|b| b.notes(&a.catalog, &a.stages.plan().changes, &a.now));
-            let script = script::closing(&a.catalog, &a.stages, notes.as_ref(), &self.apply);
+            let notes = a.books.as_ref().map(|b| b.notes(&a.compiled, &a.stages.plan().changes, &a.now));
+            let script = script::closing(a.compiled.catalog(), &a.stages, notes.as_ref(), &self.apply);
             let said = self.say(connection.as_mut(), &script, &mut a.report).await;
             a.warnings.extend(said);
         }
@@ -192,6 +245,7 @@ impl Run {
             Some(status) => status,
             _ if results.iter().any(|r| r.status.is_failure()) || !plan.unjudged.is_empty() => HostStatus::Failed,
             _ if !a.drift.is_empty() => HostStatus::Drift,
+            _ if results.is_empty() => HostStatus::InLine,
             _ => HostStatus::Applied,
         };
         report.results = results;
@@ -236,22 +290,44 @@ impl Applying {
             script::taken_back(self.stages.plan(), mark.change, &mut results);
         }
         self.stages.settle(results);
-        self.held = Held::new();
+        self.outputs.extend(script::outputs(self.stages.plan(), mark, &ran.steps));
         if matches!(ran.ending, Ending::Lost(_)) {
             return self;
         }
         let complete = ran.is_complete();
-        let guards = self.probe.script.guards().to_vec();
-        let seen = diff::observe(&self.catalog, &self.probe, ran.seen, 0);
-        self.stages.verify(&self.catalog, &seen);
-        let next = diff::plan(&self.catalog, &seen, guards, self.stages.past());
-        drop(seen);
-        if complete {
-            (self.now, self.drift) = match &self.saved {
-                Some(saved) => saved.rest(next),
-                None => (next, vec![]),
-            };
+        let (now, drift) = (self.now.clone(), self.drift.clone());
+        self = self.look(ran.seen);
+        if !complete {
+            (self.now, self.drift) = (now, drift);
         }
         self
     }
+
+    /// Sees what is still in sync, and makes the plan of what is there now.
+    fn look(mut self, answers: Vec<Frame>) -> Self {
+        self.held = Held::new();
+        let catalog = self.compiled.catalog();
+        let guards = self.probe.script.guards().to_vec();
+        let seen = diff::observe(catalog, &self.probe, answers, 0);
+        self.stages.verify(catalog, &seen);
+        let next = diff::plan(catalog, &seen, guards, self.stages.past());
+        drop(seen);
+        (self.now, self.drift) = match &self.saved {
+            Some(saved) => saved.rest(next),
+            None => (next, vec![]),
+        };
+        self
+    }
+}
+
+/// What a source says next begins with what it has said: changes go by their resources' numbers.
+fn goes_on(said: &Catalog, next: Compiled) -> Result<Compiled, HostStatus> {
+    let ids = |catalog: &Catalog| catalog.resources.iter().map(|r| r.id.clone()).collect::<Vec<_>>();
+    let (said, then) = (ids(said), ids(next.catalog()));
+    let is_more = then.len() > said.len() || next.whole().is_some();
+    if then.starts_with(&said) && is_more {
+        return Ok(next);
+    }
+    let why = "its source says something else of it than before, or nothing new; this is a fault of trueup's";
+    Err(HostStatus::Invalid { findings: vec![why.to_owned()] })
 }

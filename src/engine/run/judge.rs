@@ -1,17 +1,14 @@
 //! What a host is, and what it lacks: facts, catalog, probe, plan.
 
 use super::{Event, Judged, Run, compute, nonce, unreachable};
-use crate::catalog::Catalog;
 use crate::catalog::departed::Removal;
 use crate::engine::bookkeeping::Bookkeeping;
 use crate::engine::outcome::{HostReport, HostStatus};
+use crate::engine::source::{Compiled, Known, Outputs};
 use crate::engine::timings::Stage;
 use crate::facts::{self, Facts};
 use crate::journal::unfinished::Unfinished;
-use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::ledger::Owner;
-use crate::manifest::evaluate::{HostInput, compile_with};
-use crate::manifest::play::Play;
 use crate::model::id::visible;
 use crate::model::run_name::RunName;
 use crate::model::utc::Utc;
@@ -30,7 +27,7 @@ use tokio::sync::mpsc;
 
 /// What came of a look.
 struct Found {
-    catalog: Arc<Catalog>,
+    compiled: Arc<Compiled>,
     plan: HostPlan,
     owed: Vec<String>,
     books: Option<Bookkeeping>,
@@ -81,8 +78,8 @@ impl Run {
         let mut report = self.report(n, HostStatus::InLine);
         match self.judge_into(n, events, &mut report).await {
             Ok((connection, found)) => {
-                let Found { catalog, plan, owed, books, untold, unconfirmed, held, .. } = found;
-                Ok(Judged { connection, catalog, plan, owed, books, untold, held, unconfirmed, report })
+                let Found { compiled, plan, owed, books, untold, unconfirmed, held, .. } = found;
+                Ok(Judged { connection, compiled, plan, owed, books, untold, held, unconfirmed, report })
             }
             Err(status) => Err(HostReport { status, ..report }),
         }
@@ -116,22 +113,22 @@ impl Run {
         let (compiled, compiling) = timed(move || {
             let (facts, notes) = facts::parse::parse(&gathered).map_err(|e| unreachable(&bad(&e)))?;
             run.is_still_the_host(n, &facts)?;
-            let catalog = run.compile(n, facts, &[]).map_err(|found| run.invalid(&found))?;
-            let probe = diff::probe(&catalog);
+            let compiled = run.compile(n, &facts, &[])?;
+            let probe = diff::probe(compiled.catalog());
             let as_expected = expected.as_ref() == Some(&probe.script);
             if !as_expected && probe.script.guards().is_empty() {
-                run.remember(n, &catalog.facts);
+                run.remember(n, &facts);
             }
-            Ok((Arc::new(catalog), probe, notes, as_expected))
+            Ok((Arc::new(compiled), probe, notes, as_expected))
         })
         .await;
         report.timings.add(Stage::Compile, compiling);
-        let (catalog, probe, notes, as_expected) = match compiled {
+        let (compiled, probe, notes, as_expected) = match compiled {
             Ok(compiled) => compiled,
             Err(status) => return Err(status),
         };
         report.timings.add(if as_expected { Stage::Probe } else { Stage::Facts }, took);
-        let _ = events.send(Event::Probing { host: n, resources: catalog.resources.len() });
+        let _ = events.send(Event::Probing { host: n, resources: compiled.catalog().resources.len() });
 
         let answers = if as_expected {
             answers
@@ -146,7 +143,7 @@ impl Run {
             report.timings.add(Stage::Probe, asked.elapsed());
             answers
         };
-        let mut found = self.plan_from(n, catalog, probe, answers, report).await;
+        let mut found = self.plan_from(n, compiled, probe, answers, report).await;
         if !found.removals.is_empty() {
             found = self.plan_again(n, connection.as_mut(), found, report).await?;
         }
@@ -159,38 +156,40 @@ impl Run {
     async fn plan_from(
         &self,
         n: usize,
-        catalog: Arc<Catalog>,
+        compiled: Arc<Compiled>,
         probe: CatalogProbe,
         answers: Vec<Frame>,
         report: &mut HostReport,
     ) -> Found {
         let (owner, run, prune) = (self.owner(n), self.apply.run.clone(), self.prune);
-        let (saved, keeps) = (self.jobs.get(n).and_then(|j| j.saved.clone()), self.keeps_basis);
+        let (saved, keeps) = (self.source.saved(n).cloned(), self.keeps_basis);
         let (found, judging) = timed(move || {
+            let catalog = compiled.catalog();
             let guards = probe.script.guards().to_vec();
-            let mut seen = diff::observe(&catalog, &probe, answers, 0);
-            let now = diff::plan(&catalog, &seen, guards, &Past::default());
+            let mut seen = diff::observe(catalog, &probe, answers, 0);
+            let now = diff::plan(catalog, &seen, guards, &Past::default());
             let (mut plan, held) = match &saved {
-                Some(saved) => saved.hold(&catalog, &seen, &now),
+                Some(saved) => saved.hold(catalog, &seen, &now),
                 None => (now, Held::new()),
             };
             let (mut books, mut untold, mut removals) = (None, 0, vec![]);
             match seen.ledger.take() {
                 Some(Ok(ledger)) => {
                     let kept = Bookkeeping { ledger, owner, run, prune, is_saved: saved.is_some() };
-                    removals = kept.list_orphans(&catalog, &mut plan);
-                    untold = kept.notes(&catalog, &plan.changes, &plan).due;
+                    removals = kept.list_orphans(&compiled, &mut plan);
+                    untold = kept.notes(&compiled, &plan.changes, &plan).due;
                     books = Some(kept);
                 }
                 Some(Err(why)) => plan.warnings.push(format!("{why}; what has left the manifest is not known")),
                 None => {}
             }
-            let basis = keeps.then(|| Arc::new(Basis::of(&catalog, &seen, &plan)));
+            plan.is_part = compiled.whole().is_none();
+            let basis = keeps.then(|| Arc::new(Basis::of(catalog, &seen, &plan)));
             plan.warnings.extend(seen.unfinished.as_ref().and_then(|run| told(run, &plan)));
             let unconfirmed = seen.unfinished.take().filter(|run| run.unconfirmed).map(|run| run.run);
             let owed = std::mem::take(&mut seen.owed);
             drop(seen);
-            Found { catalog, plan, owed, books, untold, unconfirmed, removals, held, basis }
+            Found { compiled, plan, owed, books, untold, unconfirmed, removals, held, basis }
         })
         .await;
         report.timings.add(Stage::Diff, judging);
@@ -199,8 +198,8 @@ impl Run {
 
     /// Judges a host afresh that had to be waited for: another run may have changed anything there.
     pub(super) async fn judge_afresh(self: &Arc<Self>, n: usize, judged: Judged) -> Result<Judged, HostReport> {
-        let Judged { mut connection, catalog, mut report, .. } = judged;
-        let probe = diff::probe(&catalog);
+        let Judged { mut connection, compiled, mut report, .. } = judged;
+        let probe = diff::probe(compiled.catalog());
         let asked = async {
             let nonce = nonce()?;
             let text = probe.script.clone().into_text(&nonce);
@@ -210,9 +209,9 @@ impl Run {
             Ok(answers) => answers,
             Err(error) => return Err(HostReport { status: unreachable(&error), ..report }),
         };
-        let found = self.plan_from(n, catalog, probe, answers, &mut report).await;
-        let Found { catalog, plan, owed, books, untold, unconfirmed, held, .. } = found;
-        Ok(Judged { connection, catalog, plan, owed, books, untold, held, unconfirmed, report })
+        let found = self.plan_from(n, compiled, probe, answers, &mut report).await;
+        let Found { compiled, plan, owed, books, untold, unconfirmed, held, .. } = found;
+        Ok(Judged { connection, compiled, plan, owed, books, untold, held, unconfirmed, report })
     }
 
     /// Looks once more, at what has left the manifest too: that is known from the first look alone.
@@ -225,20 +224,19 @@ impl Run {
     ) -> Result<Found, HostStatus> {
         let run = self.clone();
         let (compiled, compiling) = timed(move || {
-            let facts = first.catalog.facts.clone();
-            let catalog = run.compile(n, facts, &first.removals).map_err(|found| run.invalid(&found))?;
-            let probe = diff::probe(&catalog);
-            Ok((Arc::new(catalog), probe))
+            let compiled = run.compile(n, &first.compiled.catalog().facts, &first.removals)?;
+            let probe = diff::probe(compiled.catalog());
+            Ok((Arc::new(compiled), probe))
         })
         .await;
         report.timings.add(Stage::Compile, compiling);
-        let (catalog, probe) = compiled?;
+        let (compiled, probe) = compiled?;
         let asked = Instant::now();
         let nonce = super::nonce().map_err(|e| unreachable(&e))?;
         let text = probe.script.clone().into_text(&nonce);
         let answers = self.ask(connection, (nonce, text), report).await.map_err(|e| unreachable(&e))?;
         report.timings.add(Stage::Probe, asked.elapsed());
-        Ok(self.plan_from(n, catalog, probe, answers, report).await)
+        Ok(self.plan_from(n, compiled, probe, answers, report).await)
     }
 
     /// Whose entries in a host's ledger are ours.
@@ -249,7 +247,7 @@ impl Run {
 
     /// Whether a host is still the machine that its saved plan was made for.
     fn is_still_the_host(&self, n: usize, facts: &Facts) -> Result<(), HostStatus> {
-        let saved = self.jobs.get(n).and_then(|j| j.saved.as_ref());
+        let saved = self.source.saved(n);
         let moved = saved.map(|s| s.basis.moved_facts(facts)).unwrap_or_default();
         if moved.is_empty() {
             return Ok(());
@@ -262,7 +260,7 @@ impl Run {
     fn expected(&self, n: usize) -> Option<ProbeScript> {
         let job = self.jobs.get(n)?;
         let facts = self.remembered.as_ref()?.of(&job.host, &job.reached)?;
-        let probe = diff::probe(&self.compile(n, facts, &[]).ok()?).script;
+        let probe = diff::probe(self.compile(n, &facts, &[]).ok()?.catalog()).script;
         (!probe.is_empty() && probe.guards().is_empty()).then_some(probe)
     }
 
@@ -272,27 +270,9 @@ impl Run {
         }
     }
 
-    fn invalid(&self, found: &Diagnostics) -> HostStatus {
-        // Whose finding it is stands beside it, and the same one of many hosts is told once.
-        let without_host = |d: &Diagnostic| Diagnostic { host: None, ..d.clone() };
-        let findings = found.iter().map(|d| without_host(d).render(&self.project.templates.sources, false));
-        HostStatus::Invalid { findings: findings.collect() }
-    }
-
-    fn compile(&self, n: usize, facts: Facts, departed: &[Removal]) -> Result<Catalog, Diagnostics> {
-        let Some(job) = self.jobs.get(n) else { return Err(Diagnostics::default()) };
-        if let Some(saved) = &job.saved {
-            return saved.basis.parts.assemble(facts);
-        }
-        let plays: Vec<&Play> = job.plays.iter().filter_map(|p| self.project.plays.get(*p)).collect();
-        let input = HostInput {
-            name: &job.host,
-            group_names: &job.group_names,
-            vars: job.vars.iter().collect(),
-            groups: &self.groups,
-            plays,
-        };
-        compile_with(&self.project, &input, facts, &self.selection, departed)
+    fn compile(&self, n: usize, facts: &Facts, removals: &[Removal]) -> Result<Compiled, HostStatus> {
+        let known = Known { facts, removals, outputs: &Outputs::new() };
+        self.source.compile(n, known).map_err(|findings| HostStatus::Invalid { findings })
     }
 }
 

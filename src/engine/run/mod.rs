@@ -17,19 +17,15 @@ use super::bookkeeping::Bookkeeping;
 use super::options::{ApplyOptions, Prune};
 use super::outcome::{HostReport, HostStatus};
 use super::schedule::{Order, Stopped};
-use crate::catalog::Catalog;
-use crate::catalog::Selection;
+use super::source::{Compiled, Source};
 use crate::facts::Facts;
-use crate::language::node::Layer;
-use crate::manifest::project::Project;
 use crate::model::run_name::RunName;
 use crate::plan::HostPlan;
-use crate::plan::basis::{Held, SavedHost};
+use crate::plan::basis::Held;
 use crate::shell::frame::{Limits, Nonce};
 use crate::store::facts::RememberedFacts;
 use crate::transport::{BoxFuture, Connection, TransportError};
 use interrupt::Interrupts;
-use minijinja::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -40,29 +36,21 @@ pub trait Connect: Send + Sync {
     fn connect(&self, host: usize) -> BoxFuture<'_, Result<Box<dyn Connection>, TransportError>>;
 }
 
-/// One host of a run, with all that its catalog is made from.
+/// One host of a run.
 #[derive(Clone, Debug)]
 pub struct Job {
     pub host: String,
-    pub group_names: Vec<String>,
-    /// Variables, the weakest layer first. A group's are shared by its hosts.
-    pub vars: Vec<Layer>,
     /// How it is reached, for what is remembered of it: the same name may be another machine elsewhere.
     pub reached: String,
-    /// Numbers of the plays it is in.
-    pub plays: Vec<usize>,
     /// Whether there is a network between: only then can the operator be cut off.
     pub remote: bool,
-    /// The plan that is applied, where it was made before. Its catalog comes from there then.
-    pub saved: Option<Arc<SavedHost>>,
 }
 
 /// What a run works from.
 pub struct Run {
-    pub project: Arc<Project>,
     pub jobs: Vec<Job>,
-    pub groups: Value,
-    pub selection: Selection,
+    /// Where the hosts' catalogs come from.
+    pub source: Arc<dyn Source>,
     pub connect: Arc<dyn Connect>,
     pub forks: usize,
     /// The order of an apply. Reading goes to all hosts at once.
@@ -164,7 +152,7 @@ pub struct HostFacts {
 /// A host between planning and applying.
 struct Judged {
     connection: Box<dyn Connection>,
-    catalog: Arc<Catalog>,
+    compiled: Arc<Compiled>,
     plan: HostPlan,
     /// Refreshes that the host is owed.
     owed: Vec<String>,
@@ -183,6 +171,7 @@ struct Judged {
 impl Judged {
     fn has_work(&self) -> bool {
         !self.plan.changes.is_empty()
+            || self.compiled.whole().is_none()
             || (!self.plan.health.is_empty() && self.plan.unjudged.is_empty())
             || self.has_notes()
             || self.unconfirmed.is_some()
@@ -347,14 +336,14 @@ impl Run {
             if let Some(run) = &judged.unconfirmed {
                 self.confirm(n, run, self.apply.confirm_within).await;
             }
-            if !judged.plan.changes.is_empty() {
+            if !judged.plan.changes.is_empty() || judged.compiled.whole().is_none() {
                 return self.clone().apply(n, judged, events).await;
             }
             let mut report = planned.clone();
             let has_notes = judged.has_notes();
-            let Judged { mut connection, catalog, plan, books, .. } = judged;
+            let Judged { mut connection, compiled, plan, books, .. } = judged;
             if let Some(books) = books.filter(|_| has_notes) {
-                let notes = books.notes(&catalog, &[], &plan);
+                let notes = books.notes(&compiled, &[], &plan);
                 self.note(connection.as_mut(), Some(&notes), &mut report).await;
             }
             if plan.unjudged.is_empty() {

@@ -52,7 +52,8 @@ impl Run {
                 lost = cut_off => Some(lost),
             }
         };
-        let (mut steps, seen): (Vec<Frame>, Vec<Frame>) = heard.frames.into_iter().partition(|f| f.slot < first_probe);
+        let (mut steps, seen): (Vec<Frame>, Vec<Frame>) =
+            heard.frames.into_iter().partition(|f| script::is_of_step(f.slot, first_probe));
         let start = match script::refused(&steps) {
             Some(status) => Start::Refused(status),
             None if script::has_waited(&steps) => Start::Waited,

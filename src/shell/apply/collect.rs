@@ -31,7 +31,7 @@ pub fn collect(
          elif held=$(readlink \"$s/lock\") && [ \"$(set -f; set -- $held; printf %s \"${{4-}}\")\" = {run} ] && alive \"$held\"; then state=3; fi\n\
          [ $state = 3 ] && [ $n -gt 0 ]; do n=$((n - 1)); sleep 1; done\n\
          while read -r what slot status; do case $what in\n\
-         done) b \"$slot\"; cat \"$r/out/$slot\" 2>/dev/null; e \"$slot\" \"$status\" ;;\n\
+         done) b \"$slot\"; cat \"$r/out/$slot\" 2>/dev/null; e \"$slot\" \"$status\"; errors \"$slot\" ;;\n\
          left) b \"$slot\"; printf %s \"$status\"; e \"$slot\" 254 ;;\n\
          idle) b \"$slot\"; e \"$slot\" 253 ;;\n\
          moved) b \"$slot\"; e \"$slot\" 250 ;;\n\

@@ -79,23 +79,28 @@ beside() { printf 'beside %s %s\n' "$1" "$2" >>"$r/journal"; }
 fin() {
   f=$2
   case $f in
-    250 | 253 | 254) printf 'exit status %s\n' "$f" >>"$o"; f=1 ;;
-    124) printf 'stopped after %s s, its deadline\n' "$4" >>"$o" ;;
+    250 | 253 | 254) printf 'exit status %s\n' "$f" >>"$o.err"; f=1 ;;
+    124) printf 'stopped after %s s, its deadline\n' "$4" >>"$o.err" ;;
   esac
-  if [ "$f" != 0 ] && [ ! -s "$o" ]; then
+  if [ "$f" != 0 ] && [ ! -s "$o" ] && [ ! -s "$o.err" ]; then
     if ! printf ' ' >"$r/out/room"; then
       release
-      full >"$o"
+      full >"$o.err"
     fi 2>/dev/null
     printf '' >"$r/out/room"
   fi
   printf 'done %s %s\n' "$1" "$f" >>"$r/journal"
   if [ -s "$o" ]; then tail -c 65536 "$o"; fi
   e "$1" "$f"
+  errors "$1"
   if [ "$f" = 0 ]; then return 0; fi
   for i in $3; do eval "x$i=$i"; done
   for i in $new; do rm -f "$s/owed/$i"; done
   return 1
+}
+# What a step said of errors has a frame of its own: 1073741824 and the step's slot.
+errors() {
+  if [ -s "$r/out/$1.err" ]; then b $((1073741824 + $1)); tail -c 65536 "$r/out/$1.err"; e $((1073741824 + $1)) 0; fi
 }
 owe() {
   if [ -s "$s/owed/$1" ]; then return 0; fi

@@ -46,6 +46,9 @@ pub const NO_STATE: u8 = 251;
 /// of the run has it. Nothing was run.
 pub const WAITED: u8 = 249;
 
+/// What is added to a step's slot for the frame of what it said of errors, which comes only where it said anything.
+pub const ERRORS: u32 = 1 << 30;
+
 /// The slot of the frame that says whether the ledger was written: its status is 0, or the body says why not.
 pub const LEDGER: u32 = u32::MAX - 3;
 
@@ -167,7 +170,8 @@ pub struct ApplyChange {
 /// those need were applied. Where it fails, those have failed.
 #[derive(Clone, Debug)]
 pub struct ApplyStep {
-    /// The number of its frame, which no other step of the same run has. A body is the end of what the step said, 64 KiB at most.
+    /// The number of its frame, which no other step of the same run has, below [`ERRORS`]. A body is the end of what the
+    /// step said, 64 KiB at most; what it said of errors has a frame of its own.
     pub slot: u32,
     pub act: Act,
     /// Indices of changes.
@@ -450,7 +454,7 @@ fn one(out: &mut String, plan: &ApplyPlan, step: &ApplyStep, with_steps: &BTreeS
     }
     let deadline = step::seconds(step::deadline(&step.act).unwrap_or(plan.step_deadline));
     // What the run keeps is for its user alone; what a step makes has the modes that it would have without trueup.
-    let _ = writeln!(out, "(\numask 022\n{}); }} >>\"$o\" 2>&1", step::text(plan, step));
+    let _ = writeln!(out, "(\numask 022\n{}); }} >>\"$o\" 2>>\"$o.err\"", step::text(plan, step));
     let paid: String = step.pays.iter().map(|id| format!("pay {}; ", owed(id))).collect();
     let _ = writeln!(out, "if fin {slot} $? '{serves}' {deadline}; then {paid}:; fi\nfi");
 }

@@ -12,9 +12,10 @@ fn steps_run_in_order_with_a_frame_each_and_the_probe_at_the_end() {
         ]);
         let told: Vec<_> = frames.iter().map(|f| (f.slot, f.status, said(f))).collect();
         assert_eq!(told[0], (START, 0, String::new()), "{:?}", host.shell);
-        assert_eq!(told[1], (3, 0, "one\ntwo\n".into()));
-        assert_eq!(told[2], (4, 7, String::new()));
-        assert_eq!(told[3].0, VERIFY);
+        assert_eq!(told[1], (3, 0, "one\n".into()));
+        assert_eq!(told[2], (ERRORS + 3, 0, "two\n".into()));
+        assert_eq!(told[3], (4, 7, String::new()));
+        assert_eq!(told[4].0, VERIFY);
         assert_eq!(fs::read_to_string(out).unwrap(), "1\n2\n");
         let journal = fs::read_to_string(host.state().join("runs/r1/journal")).unwrap();
         assert_eq!(journal, "begin 3 \ndone 3 0\nbegin 4 \ndone 4 7\nstaged 1\nend\n");
