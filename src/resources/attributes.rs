@@ -1,6 +1,6 @@
 //! What files, directories and links have in common: a path, what it stands in, an owner, a group and a mode.
 
-use super::difference::{Action, Ahead, Brings, Difference, Shown};
+use super::difference::{Action, Ahead, Difference, Shown};
 use super::value::{Mode, Scalar};
 use super::{Edges, Impossible, Want};
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
@@ -152,11 +152,6 @@ pub(super) fn above(path: &str) -> Vec<&str> {
 /// Whether `path` is below `top`.
 pub(super) fn is_below(path: &str, top: &str) -> bool {
     path.strip_prefix(top).is_some_and(|rest| rest.starts_with('/'))
-}
-
-/// What a change at a path brings besides: other packages are to be had by other sources.
-pub(super) fn brings(path: &str) -> Brings {
-    if super::package::is_source(path) { Brings::Below(path.to_owned()) } else { Brings::Nothing }
 }
 
 pub(super) fn is_at_or_below(path: &str, top: &str) -> bool {

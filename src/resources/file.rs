@@ -2,6 +2,7 @@
 
 use super::attributes::{self, Questions, Wanted};
 use super::difference::{Action, Ahead, Brings, Difference, Shown, TextChange};
+use super::package_sources;
 use super::value::{Mode, Presence, Scalar};
 use super::{Due, Edges, Impossible, Made, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
@@ -255,7 +256,7 @@ impl ResourceType for File {
     }
 
     fn brings(&self, want: &Want<Params>, _: &Difference) -> Brings {
-        attributes::brings(want.title())
+        package_sources::brings(want.title())
     }
 
     fn sees(&self, want: &Want<Params>, path: &str) -> bool {

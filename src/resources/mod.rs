@@ -12,6 +12,7 @@ pub mod firewall;
 pub mod group;
 pub mod lifeline;
 pub mod package;
+mod package_sources;
 pub mod service;
 mod state;
 pub mod symlink;

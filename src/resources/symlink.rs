@@ -2,6 +2,7 @@
 
 use super::attributes::{self, Questions};
 use super::difference::{Action, Ahead, Brings, Difference, Shown};
+use super::package_sources;
 use super::value::Presence;
 use super::{Due, Edges, Impossible, Made, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
@@ -184,7 +185,7 @@ impl ResourceType for Symlink {
     }
 
     fn brings(&self, want: &Want<Params>, _: &Difference) -> Brings {
-        attributes::brings(want.title())
+        package_sources::brings(want.title())
     }
 
     fn sees(&self, want: &Want<Params>, path: &str) -> bool {

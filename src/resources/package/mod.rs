@@ -13,6 +13,7 @@ mod tests;
 mod transaction;
 
 use super::difference::{Action, Ahead, Brings, Difference, Shown};
+use super::package_sources;
 use super::value::Scalar;
 use super::{Due, Impossible, Orphaned, ResourceType, Together, Want};
 use crate::facts::{Facts, PackageManager};
@@ -67,14 +68,6 @@ fn words<'a>(wants: &[&'a Want<Params>], facts: &Facts) -> Vec<Word<'a>> {
         purge: w.params.purge,
     };
     wants.iter().map(word).collect()
-}
-
-/// Where package managers read what they fetch packages from.
-const SOURCES: &[&str] = &["/etc/apt", "/etc/yum.repos.d", "/etc/dnf", "/etc/apk"];
-
-/// Whether what stands at a path says where packages come from.
-pub(super) fn is_source(path: &str) -> bool {
-    SOURCES.iter().any(|top| super::attributes::is_at_or_below(path, top))
 }
 
 /// Letters, digits and what names of packages hold; nothing that a package manager would take for an option or more.
@@ -225,7 +218,7 @@ impl ResourceType for Package {
 
     /// What there is to be had is another once the sources are.
     fn sees(&self, _: &Want<Params>, path: &str) -> bool {
-        is_source(path)
+        package_sources::is_one(path)
     }
 
     fn predict(&self, want: &Want<Params>, seen: &Observed) -> Observed {

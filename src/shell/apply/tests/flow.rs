@@ -6,10 +6,11 @@ use super::*;
 fn steps_run_in_order_with_a_frame_each_and_the_probe_at_the_end() {
     Host::each(|host| {
         let out = host.at("out");
-        let frames = host.run(vec![
+        let steps = vec![
             step(3, 0, sh(&format!("echo one; echo two >&2; echo 1 >>{out}"))),
             step(4, 1, sh(&format!("echo 2 >>{out}; exit 7"))),
-        ]);
+        ];
+        let frames = host.apply_apart(&host.plan("r1", steps));
         let told: Vec<_> = frames.iter().map(|f| (f.slot, f.status, said(f))).collect();
         assert_eq!(told[0], (START, 0, String::new()), "{:?}", host.shell);
         assert_eq!(told[1], (3, 0, "one\n".into()));

@@ -70,7 +70,19 @@ impl Host {
         frames
     }
 
+    /// What a step said of errors stands behind what else it said.
     fn apply(&self, plan: &ApplyPlan) -> Vec<Frame> {
+        let mut joined: Vec<Frame> = vec![];
+        for frame in self.apply_apart(plan) {
+            match joined.iter_mut().find(|f| f.slot.checked_add(ERRORS) == Some(frame.slot)) {
+                Some(of) => of.body.extend(frame.body),
+                None => joined.push(frame),
+            }
+        }
+        joined
+    }
+
+    fn apply_apart(&self, plan: &ApplyPlan) -> Vec<Frame> {
         let mut verify = ProbeScript::default();
         verify.ask_owed(&plan.state_dir);
         let frames = self.sh(&script(plan, &verify, VERIFY, &nonce()));
