@@ -32,9 +32,6 @@ const CIRCLES: &[(&str, &[&str])] = &[
     ("language", &["scope", "template"]),
     ("plan", &["departed", "diff"]),
     ("plan", &["mod", "orphans"]),
-    ("report", &["orphans", "summary", "text"]),
-    ("saved", &["document", "mod", "open", "pack"]),
-    ("transport", &["hops", "ssh"]),
 ];
 
 /// Crates that only some files may name.

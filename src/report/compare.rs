@@ -2,7 +2,7 @@
 
 use super::history::one_line;
 use super::style::Style;
-use super::text::{clean, named};
+use super::words::{clean, named};
 use crate::engine::compare::{ChangeComparison, Comparison, HostComparison, Planned};
 use crate::store::history::record::Run;
 use std::fmt::Write as _;

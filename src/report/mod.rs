@@ -13,6 +13,7 @@ pub mod style;
 mod summary;
 pub mod text;
 pub mod timings;
+mod words;
 
 /// A line on standard error, as `eprintln!` writes one; where it cannot be written, nothing ends by that: a run that is
 /// under way goes on though nobody can read of it.

@@ -1,7 +1,7 @@
 //! What has left the manifest, for a person at a terminal.
 
 use super::style::Style;
-use super::text::{clean, named};
+use super::words::{clean, named};
 use crate::engine::outcome::HostReport;
 use crate::plan::orphans::{Fate, Orphan};
 use std::fmt::Write as _;

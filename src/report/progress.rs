@@ -5,7 +5,7 @@
 use super::say;
 use crate::engine::run::{Event, Operator, Wave};
 use crate::engine::schedule::Stopped;
-use crate::report::text::named;
+use crate::report::words::named;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -2,7 +2,7 @@
 
 use super::orphans;
 use super::style::Style;
-use super::text::clean;
+use super::words::clean;
 use crate::engine::outcome::{ChangeStatus, HostReport, HostStatus, Totals};
 use crate::resources::difference::Action;
 use std::fmt::Write as _;

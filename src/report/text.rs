@@ -3,6 +3,7 @@
 use super::orphans;
 use super::style::Style;
 use super::summary::summary;
+use super::words::{clean, named};
 use crate::engine::outcome::{ChangeStatus, HostReport, HostStatus};
 use crate::engine::stages::listed as ids;
 use crate::model::id::{ResourceId, visible};
@@ -24,8 +25,6 @@ pub struct Options {
 
 /// Lines of one text difference that are shown.
 const DIFF_LINES: usize = 120;
-/// Hosts that are named before the rest is counted.
-const NAMED: usize = 8;
 
 /// All hosts' plans: each change once with the hosts it is for, then a line a host, then the totals.
 pub fn plan(reports: &[HostReport], options: &Options) -> String {
@@ -137,16 +136,6 @@ fn later(out: &mut String, reports: &[HostReport], style: Style) {
     }
 }
 
-/// `3 hosts: a, b, c`.
-pub(super) fn named(hosts: &[&str]) -> String {
-    let mut names = hosts.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
-    if hosts.len() > NAMED {
-        let _ = write!(names, ", … {} more", hosts.len() - NAMED);
-    }
-    let noun = if hosts.len() == 1 { "host" } else { "hosts" };
-    format!("{} {noun}: {names}", hosts.len())
-}
-
 fn head(change: &Change, style: Style) -> String {
     let (sign, id) = (change.difference.action, change.id.to_string());
     let line = match sign {
@@ -222,11 +211,6 @@ fn text_diff(text: &TextChange, style: Style) -> String {
         lines.push(style.dim(&format!("      … {more} more lines")));
     }
     lines.iter().map(|l| format!("{l}\n")).collect()
-}
-
-/// Text from a host or a file with nothing in it that a terminal would act on.
-pub(super) fn clean(text: &str) -> String {
-    visible(&text.replace('\t', " "))
 }
 
 /// Foreign commands that a plan runs or brings with it, each once.

@@ -1,6 +1,7 @@
 //! What a plan's file says, as JSON. Numbers refer to places in lists of the same host.
 
 use super::contents::BodyRef;
+use super::reach::Reach;
 use crate::catalog::graph::EdgeKind;
 use crate::facts::Facts;
 use crate::language::node::{Node, Yaml};
@@ -24,7 +25,7 @@ pub enum Part<T> {
 pub struct HostDocument {
     /// Its place among the reports.
     pub report: usize,
-    pub reach: super::Reach,
+    pub reach: Reach,
     /// Its plays, by their places in `rollout`.
     pub plays: Vec<usize>,
     /// What it was, but for the custom facts: nothing is judged by those, and they may be confidential.

@@ -3,8 +3,9 @@
 use super::contents::{BodyRef, ContentError, Shelf};
 use super::document::{HostDocument, Part};
 use super::pack::Vault;
+use super::plan::SavedPlan;
+use super::reach::Reach;
 use super::seal::{SealError, SealKey};
-use super::{Reach, SavedPlan};
 use crate::catalog::Resource;
 use crate::catalog::parts::Parts;
 use crate::language::node::{Node, Yaml};

@@ -4,8 +4,9 @@ use super::contents::{BodyRef, Collected, Content};
 use super::document::{
     ChangeDocument, Declaration, HostDocument, Part, ResourceDocument, StepDocument, TypeDocument, Value,
 };
+use super::plan::{Head, SaveError, SavedPlan};
+use super::reach::{Reach, Reached};
 use super::seal::{SealKey, Sealed};
-use super::{Head, Reach, Reached, SaveError, SavedPlan};
 use crate::engine::outcome::HostReport;
 use crate::facts::Facts;
 use crate::manifest::rollout::Rollout;

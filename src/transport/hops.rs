@@ -1,8 +1,7 @@
 //! Hosts on the way to others: one connection to each, however many hosts are behind it.
 
-use super::ssh::{self, Client, SshOptions};
 use super::{Target, TransportError};
-use russh::client::Handle;
+use russh::client::{Handle, Handler};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,28 +11,31 @@ use tokio::sync::Mutex;
 const FAILED_FOR: Duration = Duration::from_secs(30);
 
 /// The connections to hops, by their places.
-#[derive(Default)]
-pub struct Hops(std::sync::Mutex<HashMap<String, Arc<Mutex<Reached>>>>);
+pub struct Hops<C: Handler>(std::sync::Mutex<HashMap<String, Arc<Mutex<Reached<C>>>>>);
 
-#[derive(Default)]
-enum Reached {
-    #[default]
+impl<C: Handler> Default for Hops<C> {
+    fn default() -> Self {
+        Self(std::sync::Mutex::default())
+    }
+}
+
+enum Reached<C: Handler> {
     NotYet,
-    Open(Arc<Handle<Client>>),
+    Open(Arc<Handle<C>>),
     Failed(Instant, Arc<TransportError>),
 }
 
-impl Hops {
-    /// The connection to a hop. Who comes first makes it, the others wait for that.
+impl<C: Handler> Hops<C> {
+    /// The connection to a hop. Who comes first makes it by `open`, the others wait for that.
     pub(super) async fn to(
         &self,
         hop: &Target,
-        options: &Arc<SshOptions>,
-    ) -> Result<Arc<Handle<Client>>, TransportError> {
+        open: impl Future<Output = Result<Handle<C>, TransportError>>,
+    ) -> Result<Arc<Handle<C>>, TransportError> {
         let place = hop.to_string();
         let reached = {
             let mut hops = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            hops.entry(place.clone()).or_default().clone()
+            hops.entry(place.clone()).or_insert_with(|| Arc::new(Mutex::new(Reached::NotYet))).clone()
         };
         let mut reached = reached.lock().await;
         match &*reached {
@@ -43,8 +45,8 @@ impl Hops {
             }
             _ => {}
         }
-        match ssh::open(hop, options).await {
-            Ok((handle, _)) => {
+        match open.await {
+            Ok(handle) => {
                 let handle = Arc::new(handle);
                 *reached = Reached::Open(handle.clone());
                 Ok(handle)

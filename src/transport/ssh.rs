@@ -50,7 +50,7 @@ pub struct SshOptions {
     /// Where a key that is accepted as new is put on record; `None`: none is accepted.
     pub accept_new: Option<PathBuf>,
     pub keys: Keys,
-    pub hops: Hops,
+    pub hops: Hops<Client>,
 }
 
 /// A connection with its shell.
@@ -124,7 +124,7 @@ async fn handshake(target: &Target, options: &Arc<SshOptions>) -> Result<Handle<
     match &target.via {
         Some(hop) => {
             // That has limits of its own.
-            let through = options.hops.to(hop, options).await?;
+            let through = options.hops.to(hop, async { Ok(open(hop, options).await?.0) }).await?;
             let greeted = async {
                 let there = through.channel_open_direct_tcpip(&target.address, target.port.into(), "127.0.0.1", 0);
                 let stream = there.await.map_err(|e| not_passed_on(target, hop, e))?.into_stream();
