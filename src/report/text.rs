@@ -3,10 +3,10 @@
 use super::orphans;
 use super::style::Style;
 use super::summary::summary;
-use super::words::{clean, named};
+use super::words::{self, clean, named};
 use crate::engine::outcome::{ChangeStatus, HostReport, HostStatus};
 use crate::engine::stages::listed as ids;
-use crate::model::id::{ResourceId, visible};
+use crate::model::id::ResourceId;
 use crate::plan::{Change, HostPlan};
 use crate::resources::difference::{Action, Shown, TextChange};
 use similar::{ChangeTag, TextDiff};
@@ -109,8 +109,8 @@ fn later(out: &mut String, reports: &[HostReport], style: Style) {
             }
         }
         for (after, ids) in by_cause {
-            let more = ids.len().saturating_sub(NAMED);
-            let mut text = ids.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+            let more = ids.len().saturating_sub(words::NAMED);
+            let mut text = ids.iter().take(words::NAMED).cloned().collect::<Vec<_>>().join(", ");
             if more > 0 {
                 let _ = write!(text, ", … {more} more");
             }

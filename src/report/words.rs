@@ -4,7 +4,7 @@ use crate::model::id::visible;
 use std::fmt::Write as _;
 
 /// Hosts that are named before the rest is counted.
-const NAMED: usize = 8;
+pub(super) const NAMED: usize = 8;
 
 /// `3 hosts: a, b, c`.
 pub(super) fn named(hosts: &[&str]) -> String {
