@@ -20,6 +20,7 @@ const STAYS: &[(&str, &str)] = &[
     ("etc/logrotate.d/nginx", "likewise"),
     ("etc/ufw", "likewise"),
     ("etc/rc", "links of an init script that is left"),
+    ("etc/systemd/system/multi-user.target.wants/nginx.service", "by which the package enabled its unit, likewise"),
     ("etc/ld.so.cache", "made anew at each change of a library"),
     ("etc/passwd-", "the copy that the account programs leave of what was before them"),
     ("etc/shadow-", "likewise"),

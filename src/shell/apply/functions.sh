@@ -191,15 +191,18 @@ prepare() {
 # A further stage of a run: what it was confirmed in is over, and so is its end, if it had one.
 resume() {
   if [ -e "$r/revert" ] && [ "$(readlink "$r/decided")" != confirmed ]; then refuse "nobody has confirmed what this run did before" || return; fi
+  sweep_locks
   rm -f "$r/revert" "$r/decided" "$r/armed" "$r/seen"
   if [ "$(tail -n 1 "$r/journal")" != end ]; then return 0; fi
   grep -v '^end$' "$r/journal" >"$r/journal.new" && mv -fT -- "$r/journal.new" "$r/journal" || return
   if [ -e "$r/before" ]; then mv -fT -- "$r/before" "$r/was"; fi
 }
+# What was to become the lock of a process that died over it.
+sweep_locks() { for i in "$s"/lock.*; do if [ -L "$i" ]; then rm -f "$i"; fi; done; }
 put() { cat >"$r/$1.new" && mv -fT -- "$r/$1.new" "$r/$1"; }
 # What runs that died have left beside files, once the lock is held.
 sweep() {
-  for i in "$s"/lock.*; do if [ -L "$i" ]; then rm -f "$i"; fi; done
+  sweep_locks
   grep -L -e '^end$' -e '^swept$' "$s"/runs/*/journal 2>/dev/null | while IFS= read -r j; do
     while read -r what _ i; do
       case "$what $i" in "beside /"*.trueup) rm -rf -- "$i" "$i.old" ;; esac

@@ -70,16 +70,8 @@ impl Host {
         frames
     }
 
-    /// What a step said of errors stands behind what else it said.
     fn apply(&self, plan: &ApplyPlan) -> Vec<Frame> {
-        let mut joined: Vec<Frame> = vec![];
-        for frame in self.apply_apart(plan) {
-            match joined.iter_mut().find(|f| f.slot.checked_add(ERRORS) == Some(frame.slot)) {
-                Some(of) => of.body.extend(frame.body),
-                None => joined.push(frame),
-            }
-        }
-        joined
+        joined(self.apply_apart(plan))
     }
 
     fn apply_apart(&self, plan: &ApplyPlan) -> Vec<Frame> {
@@ -127,6 +119,18 @@ impl Host {
         let frames = self.run(vec![ApplyStep::new(0, Act::Step(step), vec![0], true)]);
         frames.into_iter().find(|f| f.slot == 0).unwrap_or_else(|| panic!("{:?}: no frame", self.shell))
     }
+}
+
+/// What a step said of errors stands behind what else it said.
+fn joined(frames: Vec<Frame>) -> Vec<Frame> {
+    let mut joined: Vec<Frame> = vec![];
+    for frame in frames {
+        match joined.iter_mut().find(|f| f.slot.checked_add(ERRORS) == Some(frame.slot)) {
+            Some(of) => of.body.extend(frame.body),
+            None => joined.push(frame),
+        }
+    }
+    joined
 }
 
 fn said(frame: &Frame) -> String {

@@ -25,7 +25,7 @@ impl Host {
         }
         let mut frames: Vec<Frame> = vec![];
         FrameParser::new(&nonce(), Default::default()).push(&out.stdout, &mut frames).unwrap();
-        Some(frames)
+        Some(joined(frames))
     }
 }
 
