@@ -95,10 +95,10 @@ impl Tier {
         FILES.iter().map(of).collect()
     }
 
-    /// Nothing of a dead run is left, and the service has read what it was restarted for.
+    /// Nothing of a dead run is left but a lock that holds nobody up, where there was nothing more to apply; and the service has read what it was restarted for.
     pub fn assert_nothing_left(&self, host: &Host, case: &str) {
         let Wholeness::Version(v) = self.wholeness(host)[0].1 else { panic!("{case}: torn") };
-        let script = "find /etc /srv /usr/local -xdev -name '*.trueup' -o -xdev -name '*.trueup.old'; ls /var/lib/trueup/owed /var/lib/trueup/incoming; ls -d /var/lib/trueup/lock* 2>/dev/null; sort -u /run/faults.conf /run/faults.unit; systemctl show -p NeedDaemonReload faults; dpkg --audit; dpkg-query -W -f '${db:Status-Abbrev}${Version}' trueup-probe; cat /proc/sys/net/ipv4/ip_default_ttl";
+        let script = "find /etc /srv /usr/local -xdev -name '*.trueup' -o -xdev -name '*.trueup.old'; ls /var/lib/trueup/owed /var/lib/trueup/incoming; ls -d /var/lib/trueup/lock.* 2>/dev/null; l=$(readlink /var/lib/trueup/lock) && kill -0 \"${l%% *}\" 2>/dev/null && echo \"$l\"; sort -u /run/faults.conf /run/faults.unit; systemctl show -p NeedDaemonReload faults; dpkg --audit; dpkg-query -W -f '${db:Status-Abbrev}${Version}' trueup-probe; cat /proc/sys/net/ipv4/ip_default_ttl";
         let expected = format!(
             "/var/lib/trueup/incoming:\n\n/var/lib/trueup/owed:\nof version {v}\nNeedDaemonReload=no\nii {}{}",
             if v % 2 == 0 { "1.0" } else { "1.1" },
