@@ -199,7 +199,7 @@ fn a_purged_directory_knows_what_of_it_is_managed() {
     let directories = catalog.batches.iter().find(|b| b.ty().name() == "directory").unwrap();
     let frame = |slot, body: &[u8]| Frame { slot, status: 0, body: body.to_vec() };
     let tree = b"3\n41ed 0 0 root root\n41ed 0 0 root root\n81a4 0 0 root root\n/etc/app\0/etc/app/a\0/etc/app/c\0";
-    let frames = vec![frame(0, b"dd\n41ed 0 0 root root 1 /etc/app\n41ed 0 0 root root 1 /etc\n"), frame(1, tree)];
+    let frames = vec![frame(0, b"\0dd\n41ed 0 0 root root 1 /etc/app\n41ed 0 0 root root 1 /etc\n"), frame(1, tree)];
     let seen = directories.observe(&[0], &catalog.facts, &mut Answers::new(frames, 0, 2));
     let difference = seen.diff(0, &Ahead::default()).unwrap().unwrap();
     let told: Vec<_> = difference.properties.iter().map(|p| format!("{}: {}", p.name, p.from)).collect();

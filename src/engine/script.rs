@@ -21,7 +21,7 @@ use crate::shell::apply::{
 };
 use crate::shell::frame::Frame;
 use crate::shell::probe::ProbeScript;
-use crate::shell::steps::{Attributes, Command, Step, Undo};
+use crate::shell::steps::{Command, Step, Undo};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -210,22 +210,15 @@ fn record_of(plan: &HostPlan, options: &ApplyOptions, noted: &BTreeSet<usize>) -
         sensitive: c.sensitive,
     };
     let step = |(n, s): (usize, &crate::plan::Step)| {
-        let (path, argv) = match &s.planned.step {
+        let argv = match &s.planned.step {
             // What read something, or ran elsewhere or as somebody else, cannot be run again by its words alone.
-            Step::Run(c) => {
-                let alone = c.stdin.is_none() && c.user.is_none() && c.cwd.is_none();
-                (None, alone.then(|| with_env(c)))
-            }
-            Step::MakeDirectory { path, attributes } => (None, Some(make_directory(path, attributes))),
-            Step::ReplaceFile { path, .. }
-            | Step::SetAttributes { path, .. }
-            | Step::Symlink { path, .. }
-            | Step::Remove { path, .. } => (Some(path.clone()), None),
+            Step::Run(c) if c.stdin.is_none() && c.user.is_none() && c.cwd.is_none() => Some(with_env(c)),
+            _ => None,
         };
         RecordedStep {
             slot: slot(n),
             serves: s.serves.clone(),
-            path,
+            path: s.planned.step.path().map(str::to_owned),
             argv,
             before: match &s.planned.step {
                 Step::Run(c) => c.before.clone(),
@@ -254,13 +247,6 @@ fn with_env(command: &Command) -> Vec<String> {
     }
     let pairs = command.env.iter().map(|(k, v)| format!("{k}={v}"));
     ["env".to_owned()].into_iter().chain(pairs).chain(command.argv.iter().cloned()).collect()
-}
-
-fn make_directory(path: &str, attributes: &Attributes) -> Vec<String> {
-    let mode = attributes.mode.map(|m| format!("{m:04o}"));
-    let options = [("-m", mode), ("-o", attributes.owner.clone()), ("-g", attributes.group.clone())];
-    let options = options.into_iter().filter_map(|(o, v)| Some([o.to_owned(), v?])).flatten();
-    ["install", "-d"].map(str::to_owned).into_iter().chain(options).chain(["--".into(), path.to_owned()]).collect()
 }
 
 /// Groups of one type that are asked about at once: a group costs some processes, and is told to have moved as a whole.

@@ -111,7 +111,7 @@ pub trait Observed: Send + Sync {
 /// Why there is no saying whether a resource is in line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unjudged {
-    #[error("the host's answer cannot be read: {0}")]
+    #[error("{0}")]
     BadAnswer(#[from] BadAnswer),
     #[error(transparent)]
     Impossible(#[from] Impossible),

@@ -241,7 +241,7 @@ impl ResourceType for Cron {
             } else {
                 let root = Some("root".to_owned());
                 let attributes = Attributes { owner: root.clone(), group: root, mode: Some(0o644) };
-                steps.replace_file(&want.id, &path(want), body(want), attributes, None);
+                steps.replace_file(&want.id, &path(want), body(want), attributes, None, false);
             }
         }
     }

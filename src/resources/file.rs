@@ -301,7 +301,8 @@ impl ResourceType for File {
                 steps.set_attributes(id, path, attributes, false);
             } else {
                 let body = want.body.clone().unwrap_or_else(|| Body::held(Vec::new(), false));
-                steps.replace_file(id, path, body, attributes, params.validate.clone());
+                let fresh = seen.at == FileState::Absent;
+                steps.replace_file(id, path, body, attributes, params.validate.clone(), fresh);
             }
         }
     }

@@ -124,7 +124,7 @@ impl ResourceType for Sysctl {
             let id = &want.id;
             if difference.has("kept across reboot") {
                 let attributes = Attributes { mode: Some(0o644), ..Attributes::default() };
-                steps.replace_file(id, &path(want), body(want), attributes, None);
+                steps.replace_file(id, &path(want), body(want), attributes, None, false);
             }
             if difference.has("value") {
                 let set =

@@ -138,7 +138,7 @@ impl ResourceType for Timezone {
                 steps.symlink(&want.id, LINK, &data(want));
             }
             if difference.has("name") {
-                steps.replace_file(&want.id, NAME_FILE, name_file(want), Attributes::default(), None);
+                steps.replace_file(&want.id, NAME_FILE, name_file(want), Attributes::default(), None, false);
             }
         }
     }

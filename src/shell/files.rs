@@ -1,11 +1,12 @@
 //! What a probe asks about files, and reading the answer.
 //!
-//! However many the paths, it costs one `stat` and one `sha256sum` (and, for each small file that differs, one
-//! `head` for its text). Which of the paths exist is told by the shell itself, so that the tools' lines, which
+//! However many the paths, it costs two `stat`, one of them for the directories above, and one `sha256sum` (and, for
+//! each small file that differs, a `head` for its text and two programs to be sure of what that reads). Which of the paths exist is told by the shell itself, so that the tools' lines, which
 //! name nothing, can be matched to their paths: a path is never parsed back out of an answer.
 
 use super::answers::BadAnswer;
 use super::quote::{chunks, word};
+use super::way::Ways;
 use crate::model::body::Digest;
 use std::fmt::Write as _;
 use std::hash::{Hash, Hasher};
@@ -117,11 +118,13 @@ recall() {
   done 2>/dev/null <"$known"
   return 1
 }
-text() {
-  n=$(wc -c <"$2") || return 0
-  n=$((n))
-  if [ "$n" -le 131072 ]; then printf 'T %s %s\n' "$1" "$n"; head -c "$n" <"$2"; printf '\n'; fi
-}
+text() (
+  d=${2%/*}
+  d=${d:-/}
+  if ! cd -P -- "$d" || { [ "$PWD" != "$d" ] && ! enter "$d"; } || ! exec 8<"./${2##*/}" || ! is_here "${2##*/}"; then exit 0; fi
+  n=$(stat -L -c %s /proc/self/fd/8) || exit 0
+  if [ "$n" -le 131072 ]; then printf 'T %s %s\n' "$1" "$n"; head -c "$n" <&8; printf '\n'; fi
+) 2>/dev/null
 digests() {
   i=$1; listed=$2; shift 2; special=$known
   for p do
@@ -191,8 +194,12 @@ fn hashed<'a>(questions: &[(usize, &'a FileQuestion)]) -> (Vec<(usize, &'a FileQ
     (with, words)
 }
 
+fn ways(questions: &[FileQuestion]) -> Ways<'_> {
+    Ways::to(questions.iter().map(|q| q.path.as_str()))
+}
+
 pub(super) fn snippet(questions: &[FileQuestion]) -> String {
-    let mut out = String::new();
+    let mut out = ways(questions).snippet();
     let Split { plain, odd } = split(questions);
     for chunk in chunks(&quoted(&plain)).into_iter().filter(|c| !c.is_empty()) {
         let list = chunk.join(" ");
@@ -239,6 +246,8 @@ pub fn parse(questions: &[FileQuestion], body: &[u8]) -> Vec<Result<FileState, B
 
 fn read(questions: &[FileQuestion], body: &[u8], states: &mut [Result<FileState, BadAnswer>]) -> Result<(), BadAnswer> {
     let mut input = Input { rest: body };
+    let ways = ways(questions);
+    let unsafe_ways = ways.read(|| input.until(0))?;
     let Split { plain, odd } = split(questions);
     let mut asked = plain.iter();
     for chunk in chunks(&quoted(&plain)).into_iter().filter(|c| !c.is_empty()) {
@@ -279,6 +288,11 @@ fn read(questions: &[FileQuestion], body: &[u8], states: &mut [Result<FileState,
     }
     for one in odd.iter().filter(|(_, q)| q.digest.is_some()) {
         digests(&mut input, std::slice::from_ref(one), 0, states)?;
+    }
+    for (state, question) in states.iter_mut().zip(questions) {
+        if let Err(bad) = unsafe_ways.check(&question.path) {
+            *state = Err(bad);
+        }
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ pub(super) const COUNTED: &str = include_str!("counted.sh");
 
 /// Prints it, where there is one. A host on which all runs have told it theirs is asked by its shell alone.
 pub(super) fn snippet(state_dir: &StateDir) -> String {
-    let counted = super::script::uncommented(COUNTED);
+    let counted = super::quote::uncommented(COUNTED);
     format!(
         "({}l=$s/ledger\nif [ -f \"$l\" ]; then head -c {LARGEST} -- \"$l\"; fi\nd=\n\
          for i in \"$s\"/runs/*/; do if [ -s \"$i/notes\" ]; then d=$i; fi; done\n\

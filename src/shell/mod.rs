@@ -16,3 +16,4 @@ pub mod state;
 pub mod steps;
 pub mod tree;
 mod unfinished;
+mod way;

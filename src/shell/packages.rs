@@ -20,7 +20,7 @@ const FUNCTIONS: &str = include_str!("packages.sh");
 
 /// The functions that a probe of packages calls.
 pub(super) fn functions() -> String {
-    let text = super::script::uncommented(FUNCTIONS);
+    let text = super::quote::uncommented(FUNCTIONS);
     let sources = [("APT_SOURCES", APT_SOURCES), ("DNF_SOURCES", DNF_SOURCES), ("APK_SOURCES", APK_SOURCES)];
     sources.iter().fold(text, |text, (name, words)| text.replace(name, words))
 }

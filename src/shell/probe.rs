@@ -22,8 +22,8 @@ pub enum Query {
     Passwd,
     /// `/etc/group`'s lines, likewise the whole database: a user's groups stand in their members.
     Groups,
-    /// For each user that exists a line `user TAB name TAB home TAB ssh` (`ssh` is `yes` where `~/.ssh` is there), and
-    /// then a line `key TAB …` for each line of its `~/.ssh/authorized_keys`.
+    /// For each user that exists a line `user TAB name TAB ssh` (`ssh` is `yes` where `~/.ssh` is there), and then a line
+    /// `key TAB …` for each line of its `~/.ssh/authorized_keys`, or `bad TAB why` where that is not to be read.
     AuthorizedKeys,
     /// `nft -s list table inet NAME` for each name: the rules without their counters.
     NftTable,

@@ -20,6 +20,11 @@ pub fn words<I: IntoIterator<Item = S>, S: AsRef<str>>(argv: I) -> String {
     argv.into_iter().map(|a| word(a.as_ref())).collect::<Vec<_>>().join(" ")
 }
 
+/// Without the comments, which are for who reads the source.
+pub(super) fn uncommented(functions: &str) -> String {
+    functions.lines().filter(|l| !l.trim_start().starts_with('#') && !l.is_empty()).map(|l| format!("{l}\n")).collect()
+}
+
 /// A `printf` format that prints exactly `bytes`, NUL and all, as a quoted word.
 ///
 /// Octal escapes are the one way to any byte that POSIX gives every shell's builtin `printf`.

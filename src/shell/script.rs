@@ -2,20 +2,20 @@
 
 use super::files::FUNCTIONS;
 use super::frame::Nonce;
+use super::quote::uncommented;
 
 /// Shell functions that a probe's snippets call.
 const PROBE: &str = include_str!("probe.sh");
-
-/// Without the comments, which are for who reads the source.
-pub(super) fn uncommented(functions: &str) -> String {
-    functions.lines().filter(|l| !l.trim_start().starts_with('#') && !l.is_empty()).map(|l| format!("{l}\n")).collect()
-}
 
 /// The frame around every script: a fixed environment, the marks of frames, and no standard input for what it
 /// runs, because the shell reads the script itself from there. One compound command, so that a shell has read all
 /// of it before it runs any of it.
 pub(super) fn whole(nonce: &Nonce, body: &str) -> Vec<u8> {
-    format!("{} </dev/null\n", compound(nonce, &format!("{}{}{body}", FUNCTIONS, PROBE))).into_bytes()
+    format!(
+        "{} </dev/null\n",
+        compound(nonce, &format!("{}{FUNCTIONS}{}{body}", super::way::functions(), uncommented(PROBE)))
+    )
+    .into_bytes()
 }
 
 /// The same for a script whose standard input is its own to read.

@@ -80,6 +80,9 @@ pub enum Step<B = Body> {
         attributes: Attributes,
         /// A shell command in which `%s` is the candidate's path; the file is replaced only where it succeeds.
         validate: Option<String>,
+        /// Whether nothing was there when the plan was made: what has come since is left alone.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        fresh: bool,
     },
     /// Makes one directory; its parent is there.
     MakeDirectory {
@@ -97,7 +100,7 @@ pub enum Step<B = Body> {
         path: String,
         target: String,
     },
-    /// Removes a file or link, or with `recurse` a directory with all that is in it.
+    /// Removes a file, a link or an empty directory, or with `recurse` a directory with all that is in it.
     Remove {
         path: String,
         recurse: bool,
@@ -105,6 +108,18 @@ pub enum Step<B = Body> {
 }
 
 impl<B> Step<B> {
+    /// The one path that it changes; none of a program.
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            Self::Run(_) => None,
+            Self::ReplaceFile { path, .. }
+            | Self::MakeDirectory { path, .. }
+            | Self::SetAttributes { path, .. }
+            | Self::Symlink { path, .. }
+            | Self::Remove { path, .. } => Some(path),
+        }
+    }
+
     /// What it writes.
     pub fn body(&self) -> Option<&B> {
         match self {
@@ -126,8 +141,8 @@ impl<B> Step<B> {
                 let stdin = stdin.map(with).transpose()?;
                 Step::Run(Command { argv, env, cwd, user, stdin, before, deadline })
             }
-            Self::ReplaceFile { path, body, attributes, validate } => {
-                Step::ReplaceFile { path, body: with(body)?, attributes, validate }
+            Self::ReplaceFile { path, body, attributes, validate, fresh } => {
+                Step::ReplaceFile { path, body: with(body)?, attributes, validate, fresh }
             }
             Self::MakeDirectory { path, attributes } => Step::MakeDirectory { path, attributes },
             Self::SetAttributes { path, attributes, recurse } => Step::SetAttributes { path, attributes, recurse },
@@ -156,7 +171,8 @@ impl Steps {
         self.push(serves, Step::Run(command), undo);
     }
 
-    /// A whole file, in one rename. The host keeps the old one.
+    /// A whole file, in one rename. The host keeps the old one; with `fresh` there is none, and one that comes meanwhile
+    /// is left alone.
     pub fn replace_file(
         &mut self,
         id: &ResourceId,
@@ -164,15 +180,15 @@ impl Steps {
         body: Body,
         attributes: Attributes,
         validate: Option<String>,
+        fresh: bool,
     ) {
-        self.push(&[id], Step::ReplaceFile { path: path.to_owned(), body, attributes, validate }, Undo::Kept);
+        let path = path.to_owned();
+        self.push(&[id], Step::ReplaceFile { path, body, attributes, validate, fresh }, Undo::Kept);
     }
 
+    /// The host notes whether it was there.
     pub fn make_directory(&mut self, id: &ResourceId, path: &str, attributes: Attributes) {
-        // Where it could not be made there is nothing to take back.
-        let where_there = ["sh", "-c", "if [ -d \"$0\" ]; then exec \"$@\"; fi", path, "rmdir", "--", path];
-        let undo = Undo::Run(where_there.map(str::to_owned).to_vec());
-        self.push(&[id], Step::MakeDirectory { path: path.to_owned(), attributes }, undo);
+        self.push(&[id], Step::MakeDirectory { path: path.to_owned(), attributes }, Undo::Kept);
     }
 
     /// The host keeps the old attributes.

@@ -124,6 +124,7 @@ fn undo(step: &PlannedStep, slot: u32) -> Option<Act> {
         (
             Undo::Kept,
             Step::ReplaceFile { path, .. }
+            | Step::MakeDirectory { path, .. }
             | Step::SetAttributes { path, .. }
             | Step::Symlink { path, .. }
             | Step::Remove { path, .. },

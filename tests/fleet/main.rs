@@ -6,6 +6,7 @@ mod examples;
 mod faults;
 mod history;
 mod host;
+mod led_astray;
 mod lockout;
 mod orphans;
 mod packages;

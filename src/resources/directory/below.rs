@@ -17,8 +17,12 @@ const ONE_BY_ONE: usize = 50;
 
 /// The mode that `recurse` gives an entry.
 fn mode_below(mode: Mode, entry: &TreeEntry) -> u32 {
-    let runs = entry.kind == FileKind::Directory || entry.mode & 0o111 != 0;
-    if runs { mode.0 } else { mode.0 & !0o111 }
+    match entry.kind {
+        FileKind::Directory => mode.0,
+        // A set-ID bit is for directories.
+        _ if entry.mode & 0o111 != 0 => mode.0 & 0o777,
+        _ => mode.0 & 0o666,
+    }
 }
 
 /// What of the wanted attributes an entry does not have.

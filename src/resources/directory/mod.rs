@@ -10,7 +10,7 @@ use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::shell::files::{FileKind, FileState};
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript, Query};
-use crate::shell::steps::{Attributes, Command, Steps, Undo};
+use crate::shell::steps::{Attributes, Steps};
 use crate::shell::tree::{self, TreeEntry};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -296,13 +296,7 @@ impl ResourceType for Directory {
             let (id, path) = (&want.id, want.title());
             let attributes = wanted(&want.params).attributes();
             match (want.params.state, &seen.at) {
-                (Presence::Absent, FileState::Present(stat)) if want.departed.is_some() => {
-                    let mode = format!("{:04o}", stat.mode);
-                    let (uid, gid) = (stat.uid.to_string(), stat.gid.to_string());
-                    let back = ["install", "-d", "-m", &mode, "-o", &uid, "-g", &gid, "--", path];
-                    let back = back.into_iter().map(str::to_owned).collect();
-                    steps.run(&[id], Command::new(["rmdir", "--", path]), Undo::Run(back));
-                }
+                (Presence::Absent, _) if want.departed.is_some() => steps.remove(id, path, false),
                 (Presence::Absent, _) => steps.remove(id, path, true),
                 (Presence::Present, FileState::Present(stat)) if stat.kind == FileKind::Directory => {
                     for entry in below::unmanaged(want, seen) {

@@ -456,14 +456,21 @@ impl ResourceType for Firewall {
             steps.run(&ids, Command::new(["test", "-d", FOLDER]), Undo::Run(load.clone()));
         }
         let check = Some("nft -c -f %s".to_owned());
-        steps.replace_file(first, FILE, Body::held(ruleset.into_bytes(), false), attributes(0o600), check);
+        steps.replace_file(first, FILE, Body::held(ruleset.into_bytes(), false), attributes(0o600), check, false);
         let undo = if there { Undo::Nothing } else { Undo::Run(drop) };
         steps.run(&ids, Command::new(load), undo);
         let list =
             format!("umask 077 && nft -s list table inet trueup >{LISTING}.new && mv -f {LISTING}.new {LISTING}");
         steps.run(&ids, Command::new(["sh", "-c", &list]), Undo::Nothing);
         if systemd && due.iter().any(|d| d.difference.has("kept across reboot")) {
-            steps.replace_file(first, UNIT, Body::held(UNIT_TEXT.as_bytes().to_vec(), false), attributes(0o644), None);
+            steps.replace_file(
+                first,
+                UNIT,
+                Body::held(UNIT_TEXT.as_bytes().to_vec(), false),
+                attributes(0o644),
+                None,
+                false,
+            );
             steps.run(&ids, Command::new(["systemctl", "daemon-reload"]), Undo::Nothing);
             let off = argv(&["systemctl", "disable", UNIT_NAME]);
             steps.run(&ids, Command::new(["systemctl", "enable", UNIT_NAME]), Undo::Run(off));

@@ -35,6 +35,8 @@ pub struct Account {
     pub(super) keys: Vec<String>,
     /// Whether `~/.ssh` is there.
     pub(super) ssh_dir: bool,
+    /// Why its keys could not be read.
+    pub(super) keys_unread: Option<Box<str>>,
 }
 
 impl Account {
@@ -51,6 +53,7 @@ impl Account {
             password: None,
             keys: vec![],
             ssh_dir: false,
+            keys_unread: None,
         }
     }
 }
@@ -84,25 +87,21 @@ pub(super) fn read(passwd: &str, groups: &str, shadow: Option<&str>, keys: Optio
             password: hash.map(Secret::new),
             keys: vec![],
             ssh_dir: false,
+            keys_unread: None,
         };
         accounts.insert((*name).to_owned(), account);
     }
     let mut current = None;
     for line in keys.into_iter().flat_map(str::lines) {
-        match line.split_once('\t') {
-            Some(("user", rest)) => {
-                let mut fields = rest.split('\t');
-                current = fields.next().map(str::to_owned);
-                let there = fields.nth(1) == Some("yes");
-                if let Some(account) = current.as_ref().and_then(|n| accounts.get_mut(n)) {
-                    account.ssh_dir = there;
-                }
-            }
-            Some(("key", rest)) => {
-                if let Some(account) = current.as_ref().and_then(|n| accounts.get_mut(n)) {
-                    account.keys.push(rest.to_owned());
-                }
-            }
+        let Some((what, rest)) = line.split_once('\t') else { continue };
+        if what == "user" {
+            current = rest.split('\t').next().map(str::to_owned);
+        }
+        let Some(account) = current.as_ref().and_then(|n| accounts.get_mut(n)) else { continue };
+        match what {
+            "user" => account.ssh_dir = rest.ends_with("\tyes"),
+            "key" => account.keys.push(rest.to_owned()),
+            "bad" => account.keys_unread = Some(rest.into()),
             _ => {}
         }
     }
@@ -205,7 +204,7 @@ mod tests {
     fn accounts_are_read_with_groups_passwords_and_keys() {
         let passwd = "root:x:0:0:root:/root:/bin/bash\nanna:x:1001:1001:Anna,,,:/home/anna:/bin/sh\nrubbish\n";
         let groups = "root:x:0:\nanna:x:1001:\nsudo:x:27:anna,bert\nadm:x:4:anna\n";
-        let keys = "user\tanna\t/home/anna\tyes\nkey\tssh-ed25519 AAAA1 anna@a\nkey\t# old\n";
+        let keys = "user\tanna\tyes\nkey\tssh-ed25519 AAAA1 anna@a\nkey\t# old\n";
         let accounts = read(passwd, groups, Some("anna:$6$x:19000:0:::::\n"), Some(keys));
         let anna = &accounts["anna"];
         assert_eq!((anna.uid, anna.group.as_str(), anna.groups.join(" ").as_str()), (1001, "anna", "adm sudo"));

@@ -226,6 +226,9 @@ impl ResourceType for User {
                     if let (Some(_), Seen::Present(Account { password: None, .. })) = (&w.params.password, &seen) {
                         return Err(BadAnswer("the passwords' hashes cannot be read; is `become` missing?".into()));
                     }
+                    if let Seen::Present(Account { keys_unread: Some(why), .. }) = &seen {
+                        return Err(BadAnswer(format!("its keys are not read: {why}")));
+                    }
                     Ok(Observed { seen, programs: Programs::of(facts) })
                 })
                 .collect(),
@@ -352,7 +355,7 @@ impl ResourceType for User {
                     steps.make_directory(id, &format!("{home}/.ssh"), attributes(0o700));
                 }
                 let body = Body::held(keys_file(p, account).into_bytes(), want.sensitive);
-                steps.replace_file(id, &format!("{home}/.ssh/authorized_keys"), body, attributes(0o600), None);
+                steps.replace_file(id, &format!("{home}/.ssh/authorized_keys"), body, attributes(0o600), None, false);
             }
         }
     }

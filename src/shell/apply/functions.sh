@@ -112,7 +112,6 @@ pay() { rm -f "$s/owed/$1"; }
 full() { echo "nothing more can be written below $s; is its file system full?"; }
 reserve() { printf '%32768s' '' >"$r/out/reserve"; }
 release() { printf '' >"$r/out/reserve"; } 2>/dev/null
-refuse() { printf '%s\n' "$1" >&2; return 1; }
 
 # The lock: a link whose target says who holds it, so that it is never there without an owner.
 birth() {
@@ -205,7 +204,9 @@ sweep() {
   sweep_locks
   grep -L -e '^end$' -e '^swept$' "$s"/runs/*/journal 2>/dev/null | while IFS= read -r j; do
     while read -r what _ i; do
-      case "$what $i" in "beside /"*.trueup) rm -rf -- "$i" "$i.old" ;; esac
+      case "$what $i" in
+        "beside /"*.trueup) ( enter "${i%/*}" && remove_all "./${i##*/}"; remove_all "./${i##*/}.old" ) 2>/dev/null ;;
+      esac
     done <"$j"
     i=${j%/journal}
     rm -f "$s/incoming/${i##*/}".*
@@ -380,43 +381,89 @@ confirm() {
 }
 unhook() { rm -f "$units/trueup-revert-$1.service" "$units/multi-user.target.wants/trueup-revert-$1.service" 2>/dev/null; }
 
+# What a step changes: `p`, a name in the directory that was entered, once `at DIRECTORY NAME` has gone there; `path` is for people.
+at() {
+  path=${1%/}/$2 p=./$2
+  enter "$1" || return
+  real=${PWD%/}/$2
+}
+# What takes its place is made as `t`, beside it; where others can change the directory, in one of its own, which is
+# root's alone and was entered before anything is written.
+stand() {
+  t=./$1 alone=
+  trap 'exit 143' TERM INT
+  trap clear EXIT
+  if [ -z "$exposed" ]; then return 0; fi
+  if ! mkdir -m 0700 -- "$t"; then trap - EXIT; return 1; fi
+  alone=$t
+  if ! within "$t"; then alone=; return 1; fi
+  seen=$(stat -c '%u:%a' .)
+  case $seen in
+    *:700 | *:2700) trusted "${seen%%:*}" ;;
+    *) false ;;
+  esac || { refuse "$PWD is not what it was a moment ago"; alone=; return 1; }
+  p=.$p t=./new
+}
+clear() {
+  if [ -e "$t.old" ] && [ ! -L "$p" ] && [ ! -e "$p" ]; then mv -fT -- "$t.old" "$p"; fi
+  remove_all "$t" && remove_all "$t.old"
+  if [ -n "$alone" ]; then cd -P .. && rmdir -- "$alone"; fi
+}
+
 # Copies of what was there.
 keep() {
   k=$r/kept/$1
   if [ -L "$k" ] || [ -e "$k" ]; then refuse "a copy for step $1 of this run is kept already" || return; fi
-  if [ -L "$2" ] || [ -e "$2" ]; then
-    if [ -n "${room-}" ] && size=$(du -skx -- "$2") && [ "${size%%[!0-9]*}" -gt "$room" ]; then
+  if [ -L "$p" ] || [ -e "$p" ]; then
+    if [ -n "${room-}" ] && size=$(du -skx -- "$p") && [ "${size%%[!0-9]*}" -gt "$room" ]; then
       printf '' >"$k.untouched"
-      refuse "a copy of $2 for the undo takes ${size%%[!0-9]*} KiB, and keep_mb under [undo] in trueup.toml allows $room"
+      refuse "a copy of $path for the undo takes ${size%%[!0-9]*} KiB, and keep_mb under [undo] in trueup.toml allows $room"
       return
     fi
     # What it says is held back until there is room for it again.
-    why=$(cp -pPR -- "$2" "$k" 2>&1) || { rm -rf -- "$k"; printf '' >"$k.untouched"; refuse "no copy could be kept for the undo: $why"; return; }
+    why=$(cp -pPR -- "$p" "$k" 2>&1) || { rm -rf -- "$k"; printf '' >"$k.untouched"; refuse "no copy could be kept for the undo: $why"; return; }
   else
     printf '' >"$k.absent"
   fi
 }
+# A directory that is there already is not made, and its undo does nothing.
+keep_made() {
+  if [ -d "$p" ] && [ ! -L "$p" ]; then printf '' >"$r/kept/$1.untouched"; else keep "$1"; fi
+}
 keep_attributes() {
   k=$r/kept/$1
-  find "$2" -xdev ! -type l $3 -exec sh -c 'stat -c "%u %g %a" -- "$@" >>"$0.attributes" && printf "%s\000" "$@" >>"$0.names"' "$k" {} + ||
-    { rm -f -- "$k.names" "$k.attributes"; printf '' >"$k.untouched"; return 1; }
+  {
+    if [ -n "$2" ] && [ -d "$p" ] && [ ! -L "$p" ]; then
+      ( in_each "$path" '-depth' keep_here "$k" "$p" )
+    else
+      keep_those "$k" "$p"
+    fi
+  } || { rm -f -- "$k.names" "$k.attributes"; printf '' >"$k.untouched"; return 1; }
 }
 restore() {
   k=$s/runs/$1/kept/$2
   if [ -e "$k.names" ]; then
-    xargs -0 sh -c 'for f do
-      read -r u g m <&3 && chown -h -- "$u:$g" "$f" && chmod -- "0000$m" "$f" || exit 255
-    done' sh <"$k.names" 3<"$k.attributes"
+    way=$way xargs -0 sh -c 'eval "$way"
+      top=$PWD
+      for f do
+        read -r u g m <&3 || exit
+        (
+          d=${f%/*} path=$top/${f#./}
+          if [ "$d" != . ]; then cd -P -- "$d" && [ "$PWD" = "${top%/}${d#.}" ] || refuse "$path is not what it was" || exit; fi
+          look_around && put_back "./${f##*/}" "$u" "$g" "$m"
+        ) || exit 255
+      done' sh <"$k.names" 3<"$k.attributes"
   elif [ -e "$k.absent" ]; then
-    if [ -L "$3" ] || [ -e "$3" ]; then rm -f -- "$3"; fi
+    remove_one
   elif [ -L "$k" ] || [ -e "$k" ]; then
-    if ! cp -pPR -- "$k" "$4" || ! own_modes "$k" "$4"; then rm -rf -- "$4"; return 1; fi
-    if [ -d "$3" ] && [ ! -L "$3" ]; then
-      if mounted "$3" || ! mv -fT -- "$3" "$4.old"; then rm -rf -- "$4"; return 1; fi
+    if ! stand "$3"; then return 1; fi
+    if ! cp -pPR -- "$k" "$t" || ! own_modes "$k" "$t"; then return 1; fi
+    if [ -d "$p" ] && [ ! -L "$p" ]; then
+      if mounted "$real" || ! mv -fT -- "$p" "$t.old"; then return 1; fi
     fi
-    rename "$4" "$3" && rm -rf -- "$4.old"
+    rename "$t" "$p"
   elif [ ! -e "$k.untouched" ]; then
-    refuse "no copy of $3 was kept"
+    refuse "no copy of $path was kept"
   fi
 }
 # In a directory with the setgid bit, GNU cp leaves that bit on every directory it makes.
@@ -437,16 +484,38 @@ rename() {
 
 # Files. `candidate` opens the new file as 9; nothing is ever written by a name that another could have put there.
 candidate() {
-  p=$1
-  t=$2
-  if [ -d "$p" ] && [ ! -L "$p" ]; then refuse "$p is a directory" || exit 1; fi
-  if [ ! -d "${p%/*}/" ]; then refuse "the directory ${p%/*} is not there" || exit 1; fi
+  if [ -d "$p" ] && [ ! -L "$p" ]; then refuse "$path is a directory" || exit 1; fi
+  stand "$1" || exit
   umask 077
   set -C
   exec 9>"$t" || exit
   set +C
-  trap 'rm -f -- "$t"' EXIT
-  trap 'exit 143' TERM INT
+}
+# What is checked is in a place that nobody else can change: `check SECONDS NAME COMMAND…`, the command in pieces, between
+# which the path is to stand.
+check() {
+  limit=$1 c=$PWD/${t#./}
+  if [ -n "$alone" ]; then
+    c=$r/candidate
+    mkdir -- "$c" && cp -p -- "$t" "$c/$2" || return
+    trap 'rm -rf -- "$r/candidate"; clear' EXIT
+    c=$c/$2
+  fi
+  case $c in *[!a-zA-Z0-9_./:=,+@%-]*) c=$(quoted "$c") ;; esac
+  command=$3
+  shift 3
+  for piece do command=$command$c$piece; done
+  limited "$limit" sh -c "$command" || refuse 'its validation refuses the new contents'
+}
+quoted() {
+  tail=$1 out=
+  while :; do
+    case $tail in
+      *\'*) out=$out${tail%%\'*}"'\\''" tail=${tail#*\'} ;;
+      *) break ;;
+    esac
+  done
+  printf "'%s'" "$out$tail"
 }
 # Of large contents (a third argument) openssl, where there is one, takes a third of the time that sha256sum does.
 whole() {
@@ -477,56 +546,40 @@ complete() {
   fi
   attribute "$t" "$owner" "$group" "$mode" || exit
 }
+# What was not there when the plan was made, and is by now, is somebody's.
 commit() {
-  rename "$t" "$p" || exit
-  trap - EXIT
-  if [ -n "$fresh" ] && [ -e /sys/fs/selinux/enforce ]; then restorecon -- "$p" 2>/dev/null; fi
+  if [ -n "${1-}" ]; then
+    mv -nT -- "$t" "$p" && if [ -e "$t" ]; then refuse "$path has come meanwhile, and is left as it is"; fi || exit
+  else
+    rename "$t" "$p" || exit
+  fi
+  if [ -z "$alone" ]; then trap - EXIT; fi
+  if [ -n "$fresh" ] && [ -e /sys/fs/selinux/enforce ]; then restorecon -- "$path" 2>/dev/null; fi
   return 0
 }
 # What large contents hash to, for whoever looks at them before this script ends: none of it was written since `stamp`.
 remember() {
   if [ "$(stat -c %y -- "$p")" = "$stamp" ]; then
-    printf '%s|%s|%s\n' "$1" "$(stat -c "$touched" -- "$p")" "$p" >>"$known" || return 0
+    printf '%s|%s|%s\n' "$1" "$(stat -c "$touched" -- "$p")" "$path" >>"$known" || return 0
   fi
-}
-attribute() {
-  if [ -n "$2$3" ]; then chown -h -- "$2${3:+:$3}" "$1" || return; fi
-  if [ -n "$4" ]; then chmod -- "$4" "$1"; fi
-}
-attribute_one() {
-  if [ -L "$1" ]; then refuse "$1 is a symlink"; else attribute "$@"; fi
 }
 attribute_all() {
-  if [ -n "$2" ]; then find "$1" -xdev ! -type l ! -user "$2" -exec chown -h -- "$2" {} + || return; fi
-  if [ -n "$3" ]; then find "$1" -xdev ! -type l ! -group "$3" -exec chown -h -- ":$3" {} + || return; fi
-  if [ -n "$4" ]; then
-    find "$1" -xdev -type f ! -perm "$4" \( -perm -100 -o -perm -010 -o -perm -001 \) -exec chmod -- "$4" {} + || return
-    find "$1" -xdev -type f ! -perm "$5" ! -perm -100 ! -perm -010 ! -perm -001 -exec chmod -- "$5" {} + || return
-    find "$1" -xdev -depth -type d ! -perm "$4" -exec chmod -- "$4" {} +
-  fi
+  ( in_each "$path" '-depth' attribute_here "$@" )
 }
 make_directory() {
-  mode=$4
-  if [ ! -d "$1" ] || [ -L "$1" ]; then
-    ( umask 077; mkdir -- "$1" ) || return
-    mode=${4:-00755}
-    if [ -e /sys/fs/selinux/enforce ]; then restorecon -- "$1" 2>/dev/null; fi
+  mode=$3
+  if [ ! -d "$p" ] || [ -L "$p" ]; then
+    ( umask 077; mkdir -- "$p" ) || return
+    mode=${3:-00755}
+    if [ -e /sys/fs/selinux/enforce ]; then restorecon -- "$path" 2>/dev/null; fi
   fi
-  attribute "$1" "$2" "$3" "$mode"
+  attribute_one "$p" "$1" "$2" "$mode"
 }
 link() {
-  ln -s -- "$2" "$3" && rename "$3" "$1" || { rm -f -- "$3"; return 1; }
+  ln -s -- "$1" "$t" && rename "$t" "$p"
 }
-mounted() {
-  [ -r /proc/self/mounts ] || return 1
-  while read -r _ m _; do
-    case $m in "$1" | "$1"/*) refuse "$m is a mount point"; return 0 ;; esac
-  done </proc/self/mounts
-  return 1
-}
-remove_all() {
-  if mounted "$1"; then return 1; fi
-  rm -rf -- "$1"
+remove_one() {
+  if [ -d "$p" ] && [ ! -L "$p" ]; then rmdir -- "$p"; else rm -f -- "$p"; fi
 }
 
 # Programs. `T` is the host's own way to set a deadline, where it has one.

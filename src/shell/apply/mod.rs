@@ -427,7 +427,7 @@ fn looks(looks: &[(Vec<usize>, ProbeScript)]) -> Vec<u8> {
 }
 
 pub(super) fn functions() -> String {
-    super::script::uncommented(FUNCTIONS) + &super::script::uncommented(super::ledger::COUNTED)
+    super::quote::uncommented(FUNCTIONS) + &super::quote::uncommented(super::ledger::COUNTED)
 }
 
 /// The name under which a refresh is owed.

@@ -58,32 +58,56 @@ pub(super) fn text(plan: &ApplyPlan, step: &ApplyStep) -> String {
     }
     let slot = step.slot;
     let mut out = String::new();
+    if let Some((directory, name)) = path(&step.act).map(split) {
+        let there = format!("[ -d {} ]", word(&format!("{directory}/")));
+        let kept =
+            |what: &str| if step.keep { format!("printf '' >\"$r/kept/{slot}.{what}\"; ") } else { String::new() };
+        match &step.act {
+            // Nothing is below what is not there.
+            Act::Step(Step::Remove { .. }) => {
+                let _ = writeln!(out, "if ! {there}; then {}exit 0; fi", kept("absent"));
+            }
+            Act::Restore { run, slot: of, .. } => {
+                let of = format!("$s/runs/{run}/kept/{of}");
+                let _ = writeln!(
+                    out,
+                    "if [ -e \"{of}.untouched\" ] || {{ [ -e \"{of}.absent\" ] && ! {there}; }}; then {}exit 0; fi",
+                    kept("untouched")
+                );
+            }
+            _ => {}
+        }
+        let directory = word(if directory.is_empty() { "/" } else { directory });
+        let _ = writeln!(out, "at {directory} {} || {{ {}exit 1; }}", word(name), kept("untouched"));
+    }
     if step.keep {
         match &step.act {
-            Act::Step(Step::SetAttributes { path, recurse, .. }) => {
-                let prune = if *recurse { "''" } else { "-prune" };
-                let _ = writeln!(out, "keep_attributes {slot} {} {prune} || exit", word(path));
+            Act::Step(Step::SetAttributes { recurse, .. }) => {
+                let _ = writeln!(out, "keep_attributes {slot} {} || exit", if *recurse { "all" } else { "''" });
             }
-            act => {
-                if let Some(path) = path(act) {
-                    let _ = writeln!(out, "keep {slot} {} || exit", word(path));
-                }
+            Act::Step(Step::MakeDirectory { .. }) => {
+                let _ = writeln!(out, "keep_made {slot} || exit");
             }
+            act if path(act).is_some() => {
+                let _ = writeln!(out, "keep {slot} || exit");
+            }
+            _ => {}
         }
     }
     if let Some(before) = before(&step.act) {
         let _ = writeln!(out, "{} >\"$r/kept/{slot}\" || exit", words(before));
     }
-    if let Some(path) = replaced(&step.act) {
-        let _ = writeln!(out, "beside {slot} {}", word(&beside(path, plan, slot)));
+    let beside = path(&step.act).map(|path| beside(path, plan, slot));
+    let temporary = beside.as_deref().map(|b| word(split(b).1)).unwrap_or_default();
+    if let Some(beside) = beside.filter(|_| replaced(&step.act)) {
+        let _ = writeln!(out, "beside {slot} {}", word(&beside));
     }
     let _ = writeln!(out, "write_ahead {slot}");
     let limit = seconds(deadline(&step.act).unwrap_or(plan.step_deadline));
     let _ = match &step.act {
         Act::Step(Step::Run(command)) => write!(out, "{}", run(command, limit)),
-        Act::Step(Step::ReplaceFile { path, body, attributes, validate }) => {
-            let beside = beside(path, plan, slot);
-            let _ = writeln!(out, "candidate {} {}", word(path), word(&beside));
+        Act::Step(Step::ReplaceFile { path, body, attributes, validate, fresh }) => {
+            let _ = writeln!(out, "candidate {temporary}");
             if !inline(body) && used_once(plan, body) {
                 let _ = writeln!(out, "adopt {} || exit", body.digest.as_str());
             } else {
@@ -95,43 +119,44 @@ pub(super) fn text(plan: &ApplyPlan, step: &ApplyStep) -> String {
             }
             let _ = writeln!(out, "complete {} {}", attribute_words(attributes), body.digest.as_str());
             if let Some(command) = validate {
-                // The path stands where a word of the command stands; it is quoted as one.
-                let command = command.replace("%s", &word(&beside));
-                let _ = writeln!(
-                    out,
-                    "limited {limit} sh -c {} || refuse 'its validation refuses the new contents' || exit",
-                    word(&command)
-                );
+                let name = word(split(path).1);
+                let _ = writeln!(out, "check {limit} {name} {} || exit", words(command.split("%s")));
             }
-            writeln!(
-                out,
-                "commit{}",
-                if inline(body) { String::new() } else { format!("\nremember {}", body.digest.as_str()) }
-            )
+            let _ = writeln!(out, "commit{}", if *fresh { " fresh" } else { "" });
+            if !inline(body) {
+                let _ = writeln!(out, "remember {}", body.digest.as_str());
+            }
+            Ok(())
         }
-        Act::Step(Step::MakeDirectory { path, attributes }) => {
-            writeln!(out, "make_directory {} {}", word(path), attribute_words(attributes))
+        Act::Step(Step::MakeDirectory { attributes, .. }) => {
+            writeln!(out, "make_directory {}", attribute_words(attributes))
         }
-        Act::Step(Step::SetAttributes { path, attributes, recurse: false }) => {
-            writeln!(out, "attribute_one {} {}", word(path), attribute_words(attributes))
+        Act::Step(Step::SetAttributes { attributes, recurse: false, .. }) => {
+            writeln!(out, "attribute_one \"$p\" {}", attribute_words(attributes))
         }
-        Act::Step(Step::SetAttributes { path, attributes, recurse: true }) => {
-            let of_files = attributes.mode.map_or("''".to_owned(), |m| format!("{:05o}", m & !0o111));
-            writeln!(out, "attribute_all {} {} {of_files}", word(path), attribute_words(attributes))
+        Act::Step(Step::SetAttributes { attributes, recurse: true, .. }) => {
+            // A set-ID bit is for directories.
+            let of_files = |mask: u32| attributes.mode.map_or("''".to_owned(), |m| format!("{:05o}", m & mask));
+            writeln!(out, "attribute_all {} {} {}", attribute_words(attributes), of_files(0o777), of_files(0o666))
         }
-        Act::Step(Step::Symlink { path, target }) => {
-            writeln!(out, "link {} {} {}", word(path), word(target), word(&beside(path, plan, slot)))
+        Act::Step(Step::Symlink { target, .. }) => {
+            writeln!(out, "stand {temporary} && link {}", word(target))
         }
-        Act::Step(Step::Remove { path, recurse: false }) => writeln!(out, "rm -f -- {}", word(path)),
-        Act::Step(Step::Remove { path, recurse: true }) => writeln!(out, "remove_all {}", word(path)),
+        Act::Step(Step::Remove { recurse: false, .. }) => writeln!(out, "remove_one"),
+        Act::Step(Step::Remove { recurse: true, .. }) => {
+            writeln!(out, "if mounted \"$real\"; then exit 1; fi\nremove_all \"$p\"")
+        }
         Act::RunOn { run, slot: of, argv, .. } => {
             writeln!(out, "limited {limit} {} <\"$s/runs/{run}/kept/{of}\"", words(argv))
         }
-        Act::Restore { run, slot: of, path } => {
-            writeln!(out, "restore {run} {of} {} {}", word(path), word(&beside(path, plan, slot)))
-        }
+        Act::Restore { run, slot: of, .. } => writeln!(out, "restore {run} {of} {temporary}"),
     };
     out
+}
+
+/// The directory that it is in, and its name there.
+fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
 }
 
 /// What is run first, to be kept.
@@ -145,26 +170,21 @@ fn before(act: &Act) -> Option<&[String]> {
 
 fn path(act: &Act) -> Option<&str> {
     match act {
-        Act::Step(Step::Run(_)) | Act::RunOn { .. } => None,
-        Act::Step(
-            Step::ReplaceFile { path, .. }
-            | Step::MakeDirectory { path, .. }
-            | Step::SetAttributes { path, .. }
-            | Step::Symlink { path, .. }
-            | Step::Remove { path, .. },
-        )
-        | Act::Restore { path, .. } => Some(path),
+        Act::Step(step) => step.path(),
+        Act::RunOn { .. } => None,
+        Act::Restore { path, .. } => Some(path),
     }
 }
 
-/// The path whose name something takes that is made beside it.
-fn replaced(act: &Act) -> Option<&str> {
-    let path = match act {
-        Act::Step(Step::ReplaceFile { path, .. } | Step::Symlink { path, .. }) | Act::Restore { path, .. } => path,
-        _ => return None,
-    };
-    // Below a name with a line break it cannot be on record; it stays then, as a hidden file.
-    (!path.contains('\n')).then_some(path)
+/// Whether something takes the path's name that is made beside it, and can be on record: below a name with a line break
+/// it stays if this run dies, as a hidden file.
+fn replaced(act: &Act) -> bool {
+    match act {
+        Act::Step(Step::ReplaceFile { path, .. } | Step::Symlink { path, .. }) | Act::Restore { path, .. } => {
+            !path.contains('\n')
+        }
+        _ => false,
+    }
 }
 
 /// What a type's own checks let through all the same must not reach a host.
@@ -216,7 +236,7 @@ fn sound(act: &Act) -> Result<(), String> {
 
 /// A name in the same directory, which only this step has.
 fn beside(path: &str, plan: &ApplyPlan, slot: u32) -> String {
-    let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let (parent, name) = split(path);
     // A name has 255 bytes at most.
     let mut end = name.len().min(120);
     while !name.is_char_boundary(end) {

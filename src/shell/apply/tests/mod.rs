@@ -4,6 +4,8 @@ mod guard;
 mod ledger;
 mod room;
 mod stages;
+mod swaps;
+mod way;
 
 use super::*;
 use crate::shell::frame::{Frame, FrameParser};
@@ -25,12 +27,18 @@ fn nonce() -> Nonce {
 struct Host {
     root: tempfile::TempDir,
     shell: &'static [&'static str],
+    /// Added to the shell's environment.
+    env: Vec<(&'static str, String)>,
 }
 
 impl Host {
+    fn new(shell: &'static [&'static str]) -> Self {
+        Self { root: tempfile::tempdir().unwrap(), shell, env: vec![] }
+    }
+
     fn each(test: impl Fn(&Host)) {
         for shell in SHELLS {
-            let host = Host { root: tempfile::tempdir().unwrap(), shell };
+            let host = Host::new(shell);
             fs::create_dir(host.root.path().join("d")).unwrap();
             test(&host);
         }
@@ -57,6 +65,7 @@ impl Host {
     fn sh(&self, text: &[u8]) -> Vec<Frame> {
         let mut child = std::process::Command::new(self.shell[0])
             .args(&self.shell[1..])
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -159,6 +168,7 @@ fn file_with(path: &str, body: &[u8], attributes: Attributes, validate: Option<&
         body: Body::held(body.to_vec(), false),
         attributes,
         validate: validate.map(str::to_owned),
+        fresh: false,
     }
 }
 
