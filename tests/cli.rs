@@ -141,3 +141,20 @@ fn a_line_break_after_an_expression_is_kept() {
     let site = "- hosts: here\n  vars: { port: 80 }\n  resources:\n    - file: /nowhere/port\n      content: \"{{ port }}\\n\"\n    - directory: /nowhere\n";
     assert!(with(site, &["plan"]).contains("content: 3 bytes"), "{}", with(site, &["plan"]));
 }
+
+#[test]
+fn what_asks_changes_nothing_where_there_is_nobody_to_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("f");
+    let site = format!("- hosts: localhost\n  resources:\n    - file: {}\n      content: x\n", file.display());
+    std::fs::write(dir.path().join("site.yml"), site).unwrap();
+    for words in [&["apply"][..], &["rollback", "last"]] {
+        let out = here::trueup(dir.path()).args(words).output().unwrap();
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(out.status.code(), Some(1), "{words:?} {said}");
+        assert!(said.contains("standard input is no terminal; `--yes` changes without a question"), "{said}");
+        assert!(!file.exists());
+    }
+    assert!(here::trueup(dir.path()).args(["apply", "--yes"]).status().unwrap().success());
+    assert!(file.exists());
+}

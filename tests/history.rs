@@ -86,7 +86,7 @@ const WORKING: &str = "    - file: OUT/a\n      content: \"two\\n\"\n    - file:
 #[test]
 fn two_applies_are_listed_shown_and_compared() {
     let project = Project::new(FAILING);
-    let first = project.raw(&["apply", "--reason", "CHG-1", "-e", "pw=hunter2"]);
+    let first = project.raw(&["apply", "--yes", "--reason", "CHG-1", "-e", "pw=hunter2"]);
     assert_eq!(first.0, 3, "{}", first.1);
     project.resources(WORKING);
     assert_eq!(project.raw(&["apply", "--yes"]).0, 0);
@@ -128,7 +128,7 @@ fn a_run_is_on_record_though_nobody_could_read_what_it_said() {
     assert!(code == Some(1) && said.contains("No space left on device"), "{code:?} {said}");
     project.write("a", "two");
     assert_eq!(ran(&["plan"], gone()), (Some(2), String::new()));
-    assert_eq!(ran(&["apply", "--yes"], gone()).0, Some(0));
+    assert_eq!(ran(&["apply", "--yes",], gone()).0, Some(0));
     assert_eq!(ran(&["rollback", "last", "--yes"], gone()).0, Some(0));
     let (_, history) = project.raw(&["history"]);
     let told = ["1 brought in line", "1 taken back", "did not end"].map(|what| history.matches(what).count());
@@ -158,10 +158,10 @@ fn who_is_asked_and_says_no_is_not_on_record() {
 #[test]
 fn a_rollback_is_on_record_too() {
     let project = Project::new(WORKING);
-    assert_eq!(project.raw(&["apply"]).0, 0);
+    assert_eq!(project.raw(&["apply", "--yes"]).0, 0);
     assert_eq!(project.raw(&["rollback", "last", "-i", "hosts.yml", "--plan"]).0, 2);
     assert_eq!(project.names().len(), 1, "what only shows is not");
-    assert_eq!(project.raw(&["rollback", "last", "-i", "hosts.yml", "--reason", "CHG-2"]).0, 0);
+    assert_eq!(project.raw(&["rollback", "last", "-i", "hosts.yml", "--yes", "--reason", "CHG-2"]).0, 0);
     assert!(!project.path().join("a").exists());
     insta::assert_snapshot!(project.run(&["show", "last"]));
     insta::assert_snapshot!(project.run(&["history"]));
@@ -171,9 +171,9 @@ fn a_rollback_is_on_record_too() {
 #[test]
 fn what_is_lost_here_is_told_by_the_hosts() {
     let project = Project::new(FAILING);
-    assert_eq!(project.raw(&["apply", "--reason", "CHG-1"]).0, 3);
+    assert_eq!(project.raw(&["apply", "--yes", "--reason", "CHG-1"]).0, 3);
     project.resources(WORKING);
-    assert_eq!(project.raw(&["apply"]).0, 0);
+    assert_eq!(project.raw(&["apply", "--yes"]).0, 0);
     let names = project.names();
     std::fs::remove_file(project.store()).unwrap();
     insta::assert_snapshot!(project.run(&["history", "--from-hosts", "-i", "hosts.yml"]));
@@ -186,7 +186,7 @@ fn what_is_lost_here_is_told_by_the_hosts() {
 #[test]
 fn a_record_that_was_changed_is_named() {
     let project = Project::new(WORKING);
-    assert_eq!(project.raw(&["apply", "--reason", "CHG-1"]).0, 0);
+    assert_eq!(project.raw(&["apply", "--yes", "--reason", "CHG-1"]).0, 0);
     let kept = project.raw(&["history", "verify"]).1;
     let hash = Regex::new("[0-9a-f]{64}").unwrap().find(&kept).unwrap().as_str();
     assert_eq!(project.raw(&["history", "verify", "--holds", hash]).0, 0);
@@ -202,9 +202,9 @@ fn what_cannot_be_put_on_record_is_not_done_unless_asked_for() {
     let project = Project::new(WORKING);
     insta::assert_snapshot!(project.run(&["history"]));
     project.write(".state", "no folder");
-    insta::assert_snapshot!(project.run(&["apply"]));
+    insta::assert_snapshot!(project.run(&["apply", "--yes"]));
     assert!(!project.path().join("a").exists());
-    assert_eq!(project.raw(&["apply", "--no-history"]).0, 0);
+    assert_eq!(project.raw(&["apply", "--yes", "--no-history"]).0, 0);
     assert!(project.path().join("a").exists());
 }
 
@@ -213,14 +213,14 @@ fn settings_place_the_store_and_limit_it() {
     let project = Project::new(WORKING);
     project.write("trueup.toml", "[history]\npath = \"runs.db\"\nkeep = 2\n");
     for _ in 0..3 {
-        assert_eq!(project.raw(&["apply"]).0, 0);
+        assert_eq!(project.raw(&["apply", "--yes"]).0, 0);
     }
     assert!(project.path().join("runs.db").is_file() && !project.store().exists());
     assert_eq!(project.names().len(), 2);
     assert_eq!(project.raw(&["history", "verify"]).0, 0);
     project.write("trueup.toml", "[history]\nkep = 2\n");
     insta::assert_snapshot!(project.run(&["validate"]));
-    assert_eq!(project.raw(&["apply"]).0, 1);
+    assert_eq!(project.raw(&["apply", "--yes"]).0, 1);
 }
 
 /// Waits until it holds; a test that waits in vain fails.
@@ -239,7 +239,7 @@ fn a_run_that_died_did_not_end() {
     );
     let fifo = project.path().join("go");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-    let mut apply = project.command(&["apply"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut apply = project.command(&["apply", "--yes"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     until("the step begins", || project.path().join("there").exists());
     let during = project.run(&["history"]);
     apply.kill().unwrap();
@@ -247,7 +247,7 @@ fn a_run_that_died_did_not_end() {
     // The host goes on to its end, and lets the next one in then.
     std::fs::write(fifo, "").unwrap();
     insta::assert_snapshot!(format!("{during}\n{}\n{}", project.run(&["history"]), project.run(&["show", "last"])));
-    assert_eq!(project.raw(&["apply", "--lock-timeout", "60"]).0, 0);
+    assert_eq!(project.raw(&["apply", "--yes", "--lock-timeout", "60"]).0, 0);
     assert!(project.path().join("done").exists());
 }
 
@@ -266,12 +266,12 @@ fn no_secret_is_in_the_store() {
     std::fs::create_dir(project.path().join("group_vars")).unwrap();
     project.write("group_vars/all.yml", &format!("pw: !secret {secret}\n"));
     let given = format!("given={secret}");
-    let printed = project.raw(&["apply", "-e", &given]);
+    let printed = project.raw(&["apply", "--yes", "-e", &given]);
     assert_eq!(printed.0, 3, "{}", printed.1);
     assert!(!printed.1.contains(secret), "{}", printed.1);
     assert!(std::fs::read_to_string(project.path().join("a")).unwrap().contains(secret), "it reached the host");
 
-    let undone = project.raw(&["rollback", "last", "-i", "hosts.yml"]);
+    let undone = project.raw(&["rollback", "last", "-i", "hosts.yml", "--yes"]);
     assert_eq!(undone.0, 3, "{}", undone.1);
     assert!(!undone.1.contains(secret), "{}", undone.1);
 

@@ -71,11 +71,11 @@ const LESS: &str = "    - file: OUT/kept\n      content: x\n";
 fn what_left_the_manifest_is_listed_and_no_drift() {
     let project = Project::new(ALL);
     project.write("there", "old");
-    project.ok(&["apply"]);
+    project.ok(&["apply", "--yes"]);
     assert!(!project.ok(&["plan"]).contains("no longer in the manifest"));
     project.resources("site.yml", LESS);
     insta::assert_snapshot!(project.run(&["plan"]));
-    insta::assert_snapshot!(project.run(&["apply"]));
+    insta::assert_snapshot!(project.run(&["apply", "--yes"]));
     let json = project.ok(&["plan", "--json"]);
     let json: serde_json::Value = serde_json::from_str(json.split("--- stderr").next().unwrap()).unwrap();
     let orphans = json["hosts"][0]["plan"]["orphans"].as_array().unwrap();
@@ -90,9 +90,9 @@ fn what_left_the_manifest_is_listed_and_no_drift() {
 #[test]
 fn another_project_and_what_was_left_out_are_no_orphans() {
     let project = Project::new(ALL);
-    project.ok(&["apply"]);
+    project.ok(&["apply", "--yes"]);
     project.resources("other.yml", "    - file: OUT/other\n      content: x\n      tags: [a]\n    - file: OUT/more\n      content: x\n      tags: [b]\n");
-    project.ok(&["apply", "other.yml"]);
+    project.ok(&["apply", "--yes", "other.yml"]);
     for args in [
         &["plan", "other.yml"][..],
         &["plan"],
@@ -109,11 +109,11 @@ fn another_project_and_what_was_left_out_are_no_orphans() {
 #[test]
 fn what_moved_to_another_project_is_that_ones() {
     let project = Project::new(ALL);
-    project.ok(&["apply"]);
+    project.ok(&["apply", "--yes"]);
     project.resources("site.yml", LESS);
     project.resources("other.yml", "    - file: OUT/made\n      content: x\n");
     // All is in line, and yet it has to be known whose it is now.
-    assert!(project.ok(&["apply", "other.yml"]).contains("in line"));
+    assert!(project.ok(&["apply", "--yes", "other.yml"]).contains("in line"));
     insta::assert_snapshot!(project.run(&["plan"]));
     // And it is still known that trueup has made it.
     project.resources("other.yml", "");
@@ -124,13 +124,13 @@ fn what_moved_to_another_project_is_that_ones() {
 #[test]
 fn a_rollback_takes_back_what_the_ledger_was_told() {
     let project = Project::new(LESS);
-    project.ok(&["apply"]);
+    project.ok(&["apply", "--yes"]);
     let before = project.ledger();
     project.resources("site.yml", ALL);
-    project.ok(&["apply"]);
+    project.ok(&["apply", "--yes"]);
     let after = project.ledger();
     assert_eq!((before.lines().count(), after.lines().count()), (3, 6), "{before}{after}");
-    project.raw(&["rollback", "last", "-i", "hosts.yml"]);
+    project.raw(&["rollback", "last", "-i", "hosts.yml", "--yes"]);
     assert!(!project.has("made"));
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
     let left = project.ledger();
@@ -141,10 +141,10 @@ fn a_rollback_takes_back_what_the_ledger_was_told() {
 #[test]
 fn a_ledger_of_another_format_is_told_and_left_alone() {
     let project = Project::new(LESS);
-    project.ok(&["apply"]);
+    project.ok(&["apply", "--yes"]);
     project.write(".host/ledger", "trueup ledger 9\nsomething\n");
     project.resources("site.yml", ALL);
-    let told = project.ok(&["apply"]);
+    let told = project.ok(&["apply", "--yes"]);
     assert!(told.contains("has the format 9, and this trueup knows 1 at most"), "{told}");
     assert_eq!(project.ledger(), "trueup ledger 9\nsomething\n");
     assert!(project.has("made"));
@@ -156,16 +156,16 @@ const TREE: &str = "    - file: OUT/kept\n      content: x\n    - directory: OUT
 #[test]
 fn what_left_the_manifest_is_removed_in_reverse_and_comes_back() {
     let project = Project::new(TREE);
-    project.ok(&["apply"]);
+    project.ok(&["apply", "--yes"]);
     let ledger = project.ledger();
     project.resources("site.yml", LESS);
     insta::assert_snapshot!(project.run(&["plan", "--prune"]));
     assert!(project.has("app/config"), "a plan removes nothing");
-    insta::assert_snapshot!(project.run(&["apply", "--prune"]));
+    insta::assert_snapshot!(project.run(&["apply", "--yes", "--prune"]));
     assert!(!project.has("app") && project.has("ran"));
     assert_eq!(project.run(&["plan"]), "exit 0\nhere  in line (1 resource)\n\n1 host: 1 in line\n--- stderr\n");
 
-    assert_eq!(project.raw(&["rollback", "last", "-i", "hosts.yml"]).0, 0);
+    assert_eq!(project.raw(&["rollback", "last", "-i", "hosts.yml", "--yes"]).0, 0);
     assert_eq!(std::fs::read_to_string(project.path().join("app/link")).unwrap(), "x");
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
     assert_eq!(lines(&project.ledger()), lines(&ledger));
@@ -175,26 +175,26 @@ fn what_left_the_manifest_is_removed_in_reverse_and_comes_back() {
 #[test]
 fn what_somebody_else_has_changed_stays_with_what_it_stands_in() {
     let project = Project::new(TREE);
-    project.ok(&["apply"]);
+    project.ok(&["apply", "--yes"]);
     project.resources("site.yml", LESS);
     project.write("app/config", "theirs");
     project.write("app/more", "theirs");
-    insta::assert_snapshot!(project.run(&["apply", "--prune"]));
+    insta::assert_snapshot!(project.run(&["apply", "--yes", "--prune"]));
     assert!(project.has("app/config") && !project.path().join("app/link").is_symlink());
-    insta::assert_snapshot!(project.run(&["apply", "--prune", "--force"]));
+    insta::assert_snapshot!(project.run(&["apply", "--yes", "--prune", "--force"]));
     assert!(!project.has("app/config") && project.has("app/more"));
     std::fs::remove_file(project.path().join("app/more")).unwrap();
-    project.ok(&["apply", "--prune"]);
+    project.ok(&["apply", "--yes", "--prune"]);
     assert!(!project.has("app"));
 }
 
 #[test]
 fn what_is_gone_already_is_released() {
     let project = Project::new(TREE);
-    project.ok(&["apply"]);
+    project.ok(&["apply", "--yes"]);
     project.resources("site.yml", LESS);
     std::fs::remove_dir_all(project.path().join("app")).unwrap();
-    let told = project.ok(&["apply", "--prune"]);
+    let told = project.ok(&["apply", "--yes", "--prune"]);
     assert!(told.contains("it is gone already"), "{told}");
     assert!(!project.ok(&["plan"]).contains("orphan"));
 }
@@ -202,12 +202,12 @@ fn what_is_gone_already_is_released() {
 #[test]
 fn a_file_whose_place_is_taken_is_not_removed() {
     let project = Project::new(TREE);
-    project.ok(&["apply"]);
+    project.ok(&["apply", "--yes"]);
     project.resources(
         "site.yml",
         "    - directory: OUT/app\n    - symlink: OUT/app/config\n      target: ../other\n      force: true\n",
     );
-    let told = project.ok(&["apply", "--prune"]);
+    let told = project.ok(&["apply", "--yes", "--prune"]);
     assert!(told.contains("/app/config] has its place now"), "{told}");
     assert!(project.path().join("app/config").is_symlink());
 }
@@ -215,7 +215,7 @@ fn a_file_whose_place_is_taken_is_not_removed() {
 #[test]
 fn a_removal_is_asked_about_in_its_own_words() {
     let project = Project::new(TREE);
-    project.ok(&["apply"]);
+    project.ok(&["apply", "--yes"]);
     project.resources("site.yml", LESS);
     let answer = |typed: &str| {
         let mut script = here::beside(project.path(), "script");
@@ -236,9 +236,9 @@ fn a_removal_is_asked_about_in_its_own_words() {
 #[test]
 fn nothing_is_removed_where_something_failed_before() {
     let project = Project::new(TREE);
-    project.ok(&["apply"]);
+    project.ok(&["apply", "--yes"]);
     project.resources("site.yml", "    - file: OUT/other\n      content: x\n    - exec: fail\n      command: exit 7\n");
-    insta::assert_snapshot!(project.run(&["apply", "--prune"]));
+    insta::assert_snapshot!(project.run(&["apply", "--yes", "--prune"]));
     assert!(project.has("app/config") && project.has("other"));
     assert!(project.run(&["plan"]).contains("4 orphans"), "what could not be removed is known");
 }
@@ -246,7 +246,7 @@ fn nothing_is_removed_where_something_failed_before() {
 #[test]
 fn what_is_forgotten_stays_and_is_on_record() {
     let project = Project::new(TREE);
-    project.ok(&["apply"]);
+    project.ok(&["apply", "--yes"]);
     project.resources("site.yml", LESS);
     let file = format!("file[{}/app/config]", project.path().display());
     insta::assert_snapshot!(project.run(&["forget", &file, "exec[run]", "--reason", "CHG-1"]));
@@ -258,7 +258,7 @@ fn what_is_forgotten_stays_and_is_on_record() {
     assert!(project.ok(&["history", "--from-hosts", "-i", "hosts.yml"]).contains("CHG-1"));
     // What was released and comes back is in line, and not trueup's to remove.
     project.resources("site.yml", TREE);
-    project.ok(&["apply"]);
+    project.ok(&["apply", "--yes"]);
     project.resources("site.yml", LESS);
     assert!(project.ok(&["plan"]).contains("/app/config]: it was there before trueup managed it"));
 }
@@ -266,9 +266,9 @@ fn what_is_forgotten_stays_and_is_on_record() {
 #[test]
 fn what_the_manifest_still_needs_is_left_alone() {
     let project = Project::new(TREE);
-    project.ok(&["apply"]);
+    project.ok(&["apply", "--yes"]);
     project.resources("site.yml", "    - file: OUT/app/config\n      content: x\n");
-    let told = project.ok(&["apply", "--prune"]);
+    let told = project.ok(&["apply", "--yes", "--prune"]);
     assert!(told.contains("/app/config] is still in the manifest and needs it"), "{told}");
     assert!(project.has("app/config") && !project.has("kept") && !project.path().join("app/link").is_symlink());
 }
@@ -276,23 +276,23 @@ fn what_the_manifest_still_needs_is_left_alone() {
 #[test]
 fn a_project_that_has_another_name_now_lets_go_of_the_old_ones_entries() {
     let project = Project::new(TREE);
-    project.ok(&["apply"]);
+    project.ok(&["apply", "--yes"]);
     project.write("trueup.toml", "[project]\nname = \"other\"\n");
-    project.ok(&["apply"]);
+    project.ok(&["apply", "--yes"]);
     project.resources("site.yml", LESS);
     let told = project.ok(&["plan"]);
     assert!(told.contains("fleet:site.yml (as here) manages it too"), "{told}");
     project.ok(&["forget", "--all", "--project", "fleet:site.yml"]);
-    let told = project.ok(&["apply", "--prune"]);
+    let told = project.ok(&["apply", "--yes", "--prune"]);
     assert!(!project.has("app"), "that trueup has made it is still known: {told}");
 }
 
 #[test]
 fn a_run_of_the_history_tells_of_orphans_as_the_apply_did() {
     let project = Project::new(TREE);
-    project.ok(&["apply"]);
+    project.ok(&["apply", "--yes"]);
     project.resources("site.yml", "    - file: OUT/kept\n      content: y\n");
-    let printed = project.ok(&["apply"]);
+    let printed = project.ok(&["apply", "--yes"]);
     let printed = printed.strip_suffix("--- stderr\n").unwrap();
     assert!(printed.contains("4 orphans"), "{printed}");
     let shown = project.ok(&["show", "last"]);
@@ -302,9 +302,9 @@ fn a_run_of_the_history_tells_of_orphans_as_the_apply_did() {
 #[test]
 fn what_is_to_be_absent_is_no_orphan_later() {
     let project = Project::new(TREE);
-    project.ok(&["apply"]);
+    project.ok(&["apply", "--yes"]);
     project.resources("site.yml", "    - file: OUT/kept\n      state: absent\n");
-    project.ok(&["apply"]);
+    project.ok(&["apply", "--yes"]);
     project.resources("site.yml", "    - file: OUT/other\n      content: x\n");
     let plan = project.raw(&["plan"]).1;
     assert!(plan.contains("4 orphans") && !plan.contains("/kept"), "{plan}");
@@ -314,7 +314,7 @@ fn what_is_to_be_absent_is_no_orphan_later() {
 fn a_ledger_that_lies_harms_nobody() {
     use trueup::ledger::{Entry, HEAD, Ledger, Note, Owner, VERSION, When, lines};
     let project = Project::new(LESS);
-    project.ok(&["apply"]);
+    project.ok(&["apply", "--yes"]);
     let owner = Owner { project: "fleet:site.yml".into(), host: "here".into() };
     let run = Ledger::parse(project.ledger().as_bytes()).unwrap().of(&owner).next().unwrap().run.clone();
     let entry = |kind: &str, title: &str, key: &str| Entry {
@@ -346,7 +346,7 @@ fn a_ledger_that_lies_harms_nobody() {
     let told = String::from_utf8(lines(&owner, &told)).unwrap();
     let told: String = told.lines().map(|l| format!("{}\n", l.split_once(' ').unwrap().1)).collect();
     project.write(".host/ledger", &format!("{HEAD} {VERSION}\n{told}"));
-    let text = project.run(&["apply", "--prune"]);
+    let text = project.run(&["apply", "--yes", "--prune"]);
     assert!(project.has("there") && text.contains("10 orphans") && !text.contains('\u{1b}'), "{text}");
     let entries = Regex::new(r"\d+ entries (are in it that are no orphans): \S+,").unwrap();
     insta::assert_snapshot!(entries.replace(&text, "N entries $1: ENTRY,"));
@@ -359,13 +359,13 @@ fn a_ledger_that_lies_harms_nobody() {
 #[test]
 fn a_saved_plan_removes_and_forgets_what_it_says_and_no_more() {
     let project = Project::new(TREE);
-    project.ok(&["apply"]);
+    project.ok(&["apply", "--yes"]);
     project.resources("site.yml", LESS);
     assert_eq!(project.raw(&["plan", "--prune", "--out", "less.plan"]).0, 2);
     // Meanwhile another apply brings something that the plan knows nothing of.
     project.resources("site.yml", &format!("{TREE}    - file: OUT/later\n      content: x\n"));
-    project.ok(&["apply"]);
-    project.ok(&["apply", "less.plan"]);
+    project.ok(&["apply", "--yes"]);
+    project.ok(&["apply", "--yes", "less.plan"]);
     assert!(!project.has("app") && project.has("later"));
     let ledger = project.ledger();
     assert!(ledger.contains("/later") && !ledger.contains("/app/config") && !ledger.contains("exec"), "{ledger}");
@@ -379,20 +379,20 @@ fn what_a_run_has_made_that_died_is_known_as_made() {
     for told_first in [false, true] {
         let project = Project::new(DIES);
         project.write("there", "old");
-        let (code, text) = project.raw(&["apply"]);
+        let (code, text) = project.raw(&["apply", "--yes"]);
         assert_ne!(code, 0, "{text}");
         assert!(project.has("made") && !project.ledger().contains("/made"), "{text}");
         if told_first {
             // The next apply tells the ledger, whatever it is about.
             project.resources("site.yml", &LESS.replace("content: x", "content: y"));
-            project.ok(&["apply"]);
+            project.ok(&["apply", "--yes"]);
             assert!(project.ledger().contains("/made"));
         }
         project.resources("site.yml", LESS);
-        project.ok(&["apply"]);
+        project.ok(&["apply", "--yes"]);
         let text = project.ok(&["plan"]);
         assert!(text.contains("/made") && !text.contains("/never"), "{text}");
-        project.ok(&["apply", "--prune", "--yes"]);
+        project.ok(&["apply", "--yes", "--prune"]);
         assert!(!project.has("made"));
         assert!(project.has("kept") && project.has("there"), "what was there is merely released");
         assert!(!project.ok(&["plan"]).contains("no longer in the manifest"));
@@ -402,7 +402,7 @@ fn what_a_run_has_made_that_died_is_known_as_made() {
 #[test]
 fn a_run_that_died_takes_its_notes_back_with_it() {
     let project = Project::new(DIES);
-    project.raw(&["apply"]);
+    project.raw(&["apply", "--yes"]);
     project.ok(&["rollback", "last", "-i", "hosts.yml", "--yes"]);
     assert!(!project.has("made") && !project.has("there"));
     assert!(!project.ledger().contains("/made"), "{}", project.ledger());

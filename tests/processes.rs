@@ -124,7 +124,7 @@ fn with_a_ledger(count: usize) -> Cost {
         std::fs::write(&manifest, site).unwrap();
     };
     site(count);
-    assert!(here::trueup(dir.path()).arg("apply").arg(&manifest).status().unwrap().success());
+    assert!(here::trueup(dir.path()).args(["apply", "--yes"]).arg(&manifest).status().unwrap().success());
     let bin = counting(dir.path());
     site(count / 2);
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());

@@ -13,7 +13,6 @@ use crate::report::say;
 use crate::report::timings::RunTimings;
 use crate::report::{json, text};
 use crate::store::history::record::Purpose;
-use std::io::IsTerminal as _;
 use std::time::Instant;
 
 #[derive(Debug, clap::Args)]
@@ -34,13 +33,14 @@ pub struct Args {
     /// is marked in the plan.
     #[arg(long)]
     rollback_on_failure: bool,
-    /// Apply without asking. Where standard input is no terminal, nobody is asked either.
+    /// Apply without asking. It is needed where standard input is no terminal.
     #[arg(short, long)]
     yes: bool,
 }
 
 pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     let started = Instant::now();
+    let asks = prompt::asks(args.yes, "apply")?;
     let given = [("--prune", args.prune.of().is_some()), ("--retry", args.rollout.retries())];
     let (prepared, order, saved) = match args.trust.load(&args.fleet, &given, output)? {
         Some(Ready { prepared, hosts }) => (prepared, args.rollout.of(&hosts.rollout, &hosts.plays)?, Some(hosts)),
@@ -67,7 +67,6 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
         Some(&args.fleet.project.manifest),
         output,
     )?;
-    let asks = !args.yes && std::io::stdin().is_terminal();
     let options = args.report.options(output);
     if !asks {
         recorder.begin()?;

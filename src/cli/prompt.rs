@@ -12,6 +12,21 @@ const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// Longer than any answer.
 const LONGEST: usize = 4096;
 
+/// Whether there is to be a question, where `yes` is not given.
+///
+/// # Errors
+/// Where there is nobody to answer: that is no yes.
+pub fn asks(yes: bool, command: &str) -> Result<bool, CliError> {
+    if yes || std::io::stdin().is_terminal() {
+        return Ok(!yes);
+    }
+    Err(CliError::Other(format!(
+        "`trueup {command}` asks before it changes anything, and standard input is no terminal; `--yes` changes without a \
+         question, and `{}` shows what would change",
+        if command == "apply" { "trueup plan" } else { "--plan" }
+    )))
+}
+
 /// Asks, and takes nothing but a plain yes for a yes.
 pub fn confirms(question: &str, interrupted: &dyn Fn() -> bool) -> bool {
     let mut terminal = std::io::stderr();

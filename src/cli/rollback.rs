@@ -10,7 +10,6 @@ use crate::report::say;
 use crate::report::{json, text};
 use crate::shell::history::Which;
 use crate::store::history::record::Purpose;
-use std::io::IsTerminal as _;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -30,7 +29,7 @@ pub struct Args {
     force: bool,
     #[command(flatten)]
     record: RecordArgs,
-    /// Do it without asking. Where standard input is no terminal, nobody is asked either.
+    /// Do it without asking. It is needed where standard input is no terminal.
     #[arg(short, long)]
     yes: bool,
 }
@@ -40,6 +39,7 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
         CliError::Other(format!("`{}` names no run; a name is like 20261123T071500Z-3f2a, or `last`", args.run))
     })?;
     let reason = args.record.reason.clone();
+    let asks = !args.plan && prompt::asks(args.yes, "rollback")?;
     let run = fleet::without_manifest("all", &args.hosts, &args.connection, reason, output)?;
     let mut recorder = match args.plan {
         true => None,
@@ -53,7 +53,7 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
         quiet: output.quiet,
         options,
         recorder: recorder.as_mut(),
-        asks: !args.yes && std::io::stdin().is_terminal(),
+        asks,
         shown: false,
         ends: None,
     };

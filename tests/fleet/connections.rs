@@ -297,7 +297,8 @@ fn a_person_is_asked_for_a_passphrase_and_before_anything_is_changed() {
     at_a_terminal(&args, "open sesame\ny\n").code(0).says("1 brought in line");
     assert_eq!(there(), "yes-it-was");
     // Without a terminal there is nobody to ask, and that is said.
-    run(&args).code(4).says("nobody can be asked");
+    run(&[&["plan".to_owned()], &args[1..]].concat()).code(4).says("nobody can be asked");
+    run(&args).code(1).says("standard input is no terminal");
 }
 
 #[test]

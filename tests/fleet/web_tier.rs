@@ -47,7 +47,7 @@ fn a_web_tier_converges_stays_in_line_and_comes_back_after_drift() {
         assert_eq!(host["round_trips"], 1, "facts and probe together, and nothing else");
         assert!(host["bytes_sent"].as_u64().unwrap() < 40_000, "{}", host["bytes_sent"]);
     }
-    trueup(&fleet, "apply", &site, &more).code(0).says("3 in line");
+    trueup(&fleet, "apply", &site, &[&more[..], &["--yes"]].concat()).code(0).says("3 in line");
 
     // It does what it is for: the page through the firewall, and nothing else.
     for name in names {
