@@ -119,7 +119,7 @@ fn with_a_ledger(count: usize) -> Cost {
     let site = |count: usize| {
         let out = dir.path().join("out").display().to_string();
         let site = format!(
-            "- hosts: localhost\n  resources:\n    - directory: {out}\n    - file: {out}/{{{{ item }}}}\n      for_each: \"{{{{ range({count}) }}}}\"\n"
+            "- hosts: localhost\n  resources:\n    - directory: {out}\n    - file: {out}/{{{{ item }}}}\n      state: empty\n      for_each: \"{{{{ range({count}) }}}}\"\n"
         );
         std::fs::write(&manifest, site).unwrap();
     };

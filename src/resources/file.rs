@@ -3,7 +3,7 @@
 use super::attributes::{self, Questions, Wanted};
 use super::difference::{Action, Ahead, Brings, Difference, Shown, TextChange};
 use super::package_sources;
-use super::value::{Mode, Presence, Scalar};
+use super::value::{Mode, Scalar};
 use super::{Due, Edges, Impossible, Made, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
@@ -19,13 +19,26 @@ const SHOWN: u64 = 128 * 1024;
 
 pub struct File;
 
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// The file is there, with the contents if they are given.
+    #[default]
+    Present,
+    /// A missing file is made, empty. What is in one that is there is left alone.
+    Empty,
+    Absent,
+}
+
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
-    /// Whether the file is to be there. The default is `present`.
+    /// Whether the file is to be there. The default is `present`. `empty` makes a missing file without contents, and
+    /// leaves alone what is in one that is there.
     #[serde(default)]
-    pub state: Presence,
-    /// The contents, as they are. By default the contents are left alone, and a file that is missing is made empty.
+    pub state: State,
+    /// The contents, as they are. By default the contents are left alone, and a file that is missing is an error, unless
+    /// `state` is `empty`.
     pub content: Option<String>,
     /// A file in the folder `files` beside the manifest, or in the module's own, with the contents. By default none.
     pub source: Option<String>,
@@ -91,6 +104,11 @@ enum Replace {
     Removing,
 }
 
+/// Whether there is something to put where nothing is, or something else.
+fn has_contents(want: &Want<Params>) -> bool {
+    want.body.is_some() || want.params.state == State::Empty
+}
+
 /// Judges an existing thing of whatever kind.
 fn replace(want: &Want<Params>, seen: &FileStat) -> Result<Replace, Impossible> {
     let path = want.title();
@@ -102,12 +120,11 @@ fn replace(want: &Want<Params>, seen: &FileStat) -> Result<Replace, Impossible> 
         },
         (FileKind::Regular, None) => Ok(Replace::No),
         (FileKind::Symlink, Some(_)) => Ok(Replace::Contents),
+        (_, _) if !has_contents(want) => {
+            Err(Impossible(format!("{path} is a {}, and no contents are given to replace it with", kind(seen))))
+        }
         (FileKind::Directory, _) if want.params.force => Ok(Replace::Removing),
         (_, _) if want.params.force => Ok(Replace::Contents),
-        (FileKind::Symlink, None) => Err(Impossible(format!(
-            "{path} is a symlink to {}, and no contents are given to replace it with; `force: true` makes it an empty file",
-            seen.target.as_deref().unwrap_or("somewhere")
-        ))),
         (kind, _) => Err(Impossible(format!("{path} is a {}; it is replaced with `force: true` alone", kind.as_str()))),
     }
 }
@@ -155,14 +172,18 @@ impl ResourceType for File {
             ("mode", params.mode.is_some()),
             ("validate", params.validate.is_some()),
         ];
-        for (name, _) in given.iter().filter(|(_, given)| *given && params.state == Presence::Absent) {
+        for (name, _) in given.iter().filter(|(_, given)| *given && params.state == State::Absent) {
             let label = format!("a file that is to be absent has no {name}");
             out.push(Diagnostic::error("parameters that exclude one another", Some(want.places.of(name)), label));
+        }
+        if params.state == State::Empty && want.body.is_some() {
+            let label = "with contents it is not empty";
+            out.push(Diagnostic::error("parameters that exclude one another", Some(want.places.of("state")), label));
         }
     }
 
     fn is_present(&self, want: &Want<Params>) -> bool {
-        want.params.state == Presence::Present
+        want.params.state != State::Absent
     }
 
     fn mark(&self, want: &Want<Params>) -> Option<String> {
@@ -206,8 +227,8 @@ impl ResourceType for File {
         let path = want.title();
         let mut difference;
         match (want.params.state, &seen.at) {
-            (Presence::Absent, FileState::Absent) => return Ok(None),
-            (Presence::Absent, FileState::Present(stat)) => {
+            (State::Absent, FileState::Absent) => return Ok(None),
+            (State::Absent, FileState::Present(stat)) => {
                 difference = Difference::new(Action::Remove);
                 difference.note("state", Shown::value(kind(stat)), Shown::Absent);
                 if stat.kind == FileKind::Directory {
@@ -219,7 +240,12 @@ impl ResourceType for File {
                     difference.warnings.push(format!("the directory {path} is removed with all that is in it"));
                 }
             }
-            (Presence::Present, FileState::Absent) => {
+            (State::Present | State::Empty, FileState::Absent) => {
+                if !has_contents(want) && !ahead.may_bring(path) {
+                    return Err(Impossible(format!(
+                        "{path} is not there, and no contents are given for it; `state: empty` makes an empty file"
+                    )));
+                }
                 attributes::needs_parent(path, &seen.parent, ahead)?;
                 difference = Difference::new(Action::Create);
                 difference.note("state", Shown::Absent, Shown::value("file"));
@@ -227,7 +253,7 @@ impl ResourceType for File {
                 difference.text = want.body.as_ref().and_then(|b| text_change(b"", b));
                 wanted(&want.params).note_new(&mut difference);
             }
-            (Presence::Present, FileState::Present(stat)) => {
+            (State::Present | State::Empty, FileState::Present(stat)) => {
                 difference = Difference::new(Action::Update);
                 let replace = replace(want, stat)?;
                 if stat.kind == FileKind::Regular {
@@ -265,8 +291,8 @@ impl ResourceType for File {
 
     fn predict(&self, want: &Want<Params>, seen: &Observed) -> Observed {
         let at = match want.params.state {
-            Presence::Absent => FileState::Absent,
-            Presence::Present => {
+            State::Absent => FileState::Absent,
+            State::Present | State::Empty => {
                 let mut stat = match &seen.at {
                     FileState::Present(stat) if stat.kind == FileKind::Regular => stat.clone(),
                     _ => FileStat { digest: Some(Digest::of(b"")), ..attributes::fresh(FileKind::Regular, 0o644) },
@@ -285,13 +311,14 @@ impl ResourceType for File {
         for Due { want, seen, .. } in due {
             let (id, path, params) = (&want.id, want.title(), &want.params);
             let replaces = match (params.state, &seen.at) {
-                (Presence::Absent, at) => {
+                (State::Absent, at) => {
                     let recurse = matches!(at, FileState::Present(stat) if stat.kind == FileKind::Directory);
                     steps.remove(id, path, recurse);
                     continue;
                 }
-                (Presence::Present, FileState::Absent) => Replace::Contents,
-                (Presence::Present, FileState::Present(stat)) => replace(want, stat).unwrap_or(Replace::No),
+                (_, FileState::Absent) if !has_contents(want) => Replace::No,
+                (_, FileState::Absent) => Replace::Contents,
+                (_, FileState::Present(stat)) => replace(want, stat).unwrap_or(Replace::No),
             };
             if replaces == Replace::Removing {
                 steps.remove(id, path, true);

@@ -41,7 +41,20 @@ pub const CASES: &[Case] = &[
         ],
         ..BLANK
     },
-    Case { name: "an empty file", told: &["state: (absent) -> file"], ..BLANK },
+    Case { name: "an empty file", params: "{state: empty}", told: &["state: (absent) -> file"], ..BLANK },
+    Case {
+        name: "an empty file where there is one with contents",
+        before: "printf x >f; chmod 644 f",
+        params: "{state: empty, mode: \"0600\"}",
+        told: &["mode: 0644 -> 0600"],
+        ..BLANK
+    },
+    Case {
+        name: "a mode of what is not there",
+        params: "{mode: \"0600\"}",
+        told: &["impossible: f is not there, and no contents are given for it; `state: empty` makes an empty file"],
+        ..BLANK
+    },
     Case {
         name: "a file in line",
         before: "printf x >f; chmod 600 f",
@@ -81,9 +94,7 @@ pub const CASES: &[Case] = &[
     Case {
         name: "a link is not replaced by nothing",
         before: "ln -s g f",
-        told: &[
-            "impossible: f is a symlink to g, and no contents are given to replace it with; `force: true` makes it an empty file",
-        ],
+        told: &["impossible: f is a symlink to g, and no contents are given to replace it with"],
         ..BLANK
     },
     Case {
@@ -96,7 +107,7 @@ pub const CASES: &[Case] = &[
     Case {
         name: "a directory in the way, by force",
         before: "mkdir f; touch f/x",
-        params: "{force: true}",
+        params: "{force: true, state: empty}",
         told: &["state: directory -> file"],
         warned: &["the directory f is removed with all that is in it"],
         ..BLANK

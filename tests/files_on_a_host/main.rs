@@ -199,7 +199,11 @@ fn what_a_change_ahead_makes_is_reckoned_with() {
         (ResourceId::new(kind, title.clone()), title, Difference::new(action))
     };
     for kind in ["file", "directory", "symlink"] {
-        let params = if kind == "symlink" { "{target: x}" } else { "{}" };
+        let params = match kind {
+            "symlink" => "{target: x}",
+            "file" => "{state: empty}",
+            _ => "{}",
+        };
         let batch = batch(&host, &Case { kind, title: "a/b/c", params, ..BLANK });
         let mut probe = ProbeScript::default();
         batch.probe(&[0], &Facts::default(), &mut probe);
