@@ -241,12 +241,12 @@ impl ResourceType for File {
                 }
             }
             (State::Present | State::Empty, FileState::Absent) => {
+                attributes::needs_parent(path, &seen.parent, ahead)?;
                 if !has_contents(want) && !ahead.may_bring(path) {
                     return Err(Impossible(format!(
                         "{path} is not there, and no contents are given for it; `state: empty` makes an empty file"
                     )));
                 }
-                attributes::needs_parent(path, &seen.parent, ahead)?;
                 difference = Difference::new(Action::Create);
                 difference.note("state", Shown::Absent, Shown::value("file"));
                 note_contents(&mut difference, Shown::Absent, want.body.as_ref());
