@@ -147,6 +147,9 @@ impl Stages {
                         owed.remove(&id.to_string());
                     }
                 }
+                ChangeStatus::NotNeeded if change.difference.action == Action::Run => {
+                    self.past.touch(resource).needless = true;
+                }
                 ChangeStatus::NotNeeded | ChangeStatus::Stays => {}
                 ChangeStatus::Skipped { because } => self.past.touch(resource).settled = Some(because.clone()),
                 _ => self.past.touch(resource).settled = Some(id.clone()),

@@ -154,6 +154,11 @@ enum Judged {
     Unjudged(ResourceId),
 }
 
+/// Whether what there is to be done for a resource depends on the host at all: a command without a guard runs anyway.
+fn depends(observed: &dyn Observed, index: usize) -> bool {
+    observed.is_verifiable(index) || observed.sees(index, "/")
+}
+
 /// Makes a host's plan from its whole catalog as it is now. `guards` are the foreign commands that the probe ran, `past`
 /// what the run has done before.
 pub fn plan(catalog: &Catalog, seen: &Seen<'_>, guards: Vec<String>, past: &Past) -> HostPlan {
@@ -237,7 +242,8 @@ impl Draft<'_> {
             Brings::Below(path) => observed.sees(index, path),
             brings => *brings == Brings::Anything,
         };
-        let has_run = !observed.is_verifiable(index) && self.past.of(n).is_some_and(|t| t.changed > 0);
+        let runs_once = !observed.is_verifiable(index);
+        let has_run = self.past.of(n).is_some_and(|t| t.needless || (runs_once && t.changed > 0));
         let difference = match observed.diff(index, &ahead) {
             _ if has_run => None,
             Ok(difference) => difference,
@@ -290,7 +296,7 @@ impl Draft<'_> {
         };
         let Some(difference) = difference else {
             let below = || ahead.opened_by(|b| *b != Brings::Anything && sees(b)).cloned();
-            let after = self.opened.get(&n).filter(|_| observed.is_verifiable(index)).cloned().or_else(below);
+            let after = self.opened.get(&n).filter(|_| depends(observed.as_ref(), index)).cloned().or_else(below);
             match after.filter(|_| !resource.departed) {
                 Some(after) => {
                     let (id, place) = (resource.id.clone(), resource.place.clone());
@@ -436,11 +442,11 @@ impl Draft<'_> {
     fn waits_for(&self, catalog: &Catalog, seen: &Seen<'_>, n: usize, open: &[usize]) -> Option<usize> {
         let change = self.plan.changes.get(n)?;
         // What runs whatever the state is needs no other judgement.
-        if !change.verifiable {
-            return None;
-        }
         let resource = catalog.resources.get(change.resource)?;
         let observed = seen.batches.get(resource.batch)?;
+        if !depends(observed.as_ref(), resource.index) {
+            return None;
+        }
         let matters = |n: &&usize| match self.plan.changes.get(**n).map(|c| &c.brings) {
             Some(Brings::Below(path)) => observed.sees(resource.index, path),
             Some(brings) => *brings == Brings::Anything,

@@ -20,6 +20,8 @@ pub struct Touched {
     pub applied: Vec<usize>,
     /// How many of those changed the resource itself.
     pub changed: usize,
+    /// Its command was found needless right before it was to be run.
+    pub needless: bool,
     /// It has failed, or waits for this one, which has. Nothing more is done to it in this run.
     pub settled: Option<ResourceId>,
 }

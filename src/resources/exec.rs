@@ -5,11 +5,13 @@ use super::{Due, Edges, Impossible, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::body::Body;
+use crate::model::id::visible;
 use crate::model::secret::Secret;
 use crate::shell::files::{self, FileState};
+use crate::shell::frame::Frame;
 use crate::shell::probe::{Answers, BadAnswer, FileQuestion, ProbeScript};
 use crate::shell::quote::word;
-use crate::shell::steps::{Command, Steps, Undo};
+use crate::shell::steps::{Command, Guards, Steps, Undo};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -50,8 +52,29 @@ pub struct Params {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Observed {
     creates: Option<bool>,
-    unless: Option<bool>,
-    onlyif: Option<bool>,
+    unless: Option<Answer>,
+    onlyif: Option<Answer>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Answer {
+    Yes,
+    No,
+    /// The guard could not be run, and what was said of that.
+    None(String),
+}
+
+impl Answer {
+    fn of(frame: &Frame) -> Self {
+        match frame.status {
+            0 => Self::Yes,
+            // A shell that finds no program says so; `command -v` says nothing.
+            125..=127 if !frame.body.trim_ascii().is_empty() => {
+                Self::None(String::from_utf8_lossy(frame.body.trim_ascii()).into_owned())
+            }
+            _ => Self::No,
+        }
+    }
 }
 
 fn command(want: &Want<Params>) -> &str {
@@ -96,7 +119,16 @@ impl Exec {
             Some(undo) => Undo::Run(back(want, undo)),
             None => Undo::Irreversible("no `undo` is given for the command".into()),
         };
+        let guards = match want.params.refresh_only {
+            true => Guards::default(),
+            false => Guards {
+                creates: want.params.creates.clone(),
+                unless: want.params.unless.clone(),
+                onlyif: want.params.onlyif.clone(),
+            },
+        };
         let command = Command {
+            guards,
             env: want.params.env.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
             cwd: want.params.cwd.clone(),
             user: want.become_user.clone(),
@@ -182,7 +214,7 @@ impl ResourceType for Exec {
             .map(|want| {
                 // All answers are taken, whatever is wrong with one, for the next guard's to be found.
                 let mut guard = |given: &Option<String>| {
-                    given.as_ref().map(|_| answers.answer().map(|f| f.status == 0)).transpose()
+                    given.as_ref().map(|_| answers.answer().map(|f| Answer::of(&f))).transpose()
                 };
                 let (unless, onlyif) = (guard(&want.params.unless), guard(&want.params.onlyif));
                 let creates = match (&want.params.creates, &mut files) {
@@ -198,13 +230,21 @@ impl ResourceType for Exec {
             .collect()
     }
 
-    fn diff(&self, want: &Want<Params>, seen: &Observed, _: &Ahead<'_>) -> Result<Option<Difference>, Impossible> {
+    fn diff(&self, want: &Want<Params>, seen: &Observed, ahead: &Ahead<'_>) -> Result<Option<Difference>, Impossible> {
         if want.params.refresh_only
             || seen.creates == Some(true)
-            || seen.unless == Some(true)
-            || seen.onlyif == Some(false)
+            || seen.unless == Some(Answer::Yes)
+            || seen.onlyif == Some(Answer::No)
         {
             return Ok(None);
+        }
+        // Where its folder is made before it, it is asked again right before the command.
+        let made = want.params.cwd.as_deref().is_some_and(|cwd| ahead.brings("directory", cwd));
+        for (name, answer) in [("unless", &seen.unless), ("onlyif", &seen.onlyif)] {
+            if let Some(Answer::None(why)) = answer.as_ref().filter(|_| !made) {
+                let why = if want.sensitive { SECRET } else { why };
+                return Err(Impossible(format!("its guard `{name}` cannot be run: {}", visible(why))));
+            }
         }
         let mut difference = Difference::new(Action::Run);
         difference.note("command", Shown::Absent, Shown::value(command(want)));
@@ -228,13 +268,14 @@ impl ResourceType for Exec {
     fn predict(&self, want: &Want<Params>, _: &Observed) -> Observed {
         Observed {
             creates: want.params.creates.as_ref().map(|_| true),
-            unless: want.params.unless.as_ref().map(|_| true),
-            onlyif: want.params.onlyif.as_ref().map(|_| false),
+            unless: want.params.unless.as_ref().map(|_| Answer::Yes),
+            onlyif: want.params.onlyif.as_ref().map(|_| Answer::No),
         }
     }
 
+    /// `onlyif` says whether it is to be run, and not what it comes to.
     fn is_verifiable(&self, want: &Want<Params>) -> bool {
-        guarded(&want.params)
+        want.params.creates.is_some() || want.params.unless.is_some()
     }
 
     fn apply(&self, _: &[&Want<Params>], due: &[Due<'_, Self>], _: &Facts, steps: &mut Steps) {

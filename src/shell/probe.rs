@@ -141,12 +141,12 @@ impl ProbeScript {
         self.asks.push(Ask { text, again: Some(again) });
     }
 
-    /// Runs a guard: a foreign command that decides whether an `exec` has to run. Its exit status is the answer.
-    /// `shown` is what a plan says of it.
+    /// Runs a guard: a foreign command that decides whether an `exec` has to run. Its exit status is the answer, and what
+    /// it said of errors is the body where it could not be run (126, 127; 125 if its folder is not there). `shown` is what
+    /// a plan says of it.
     pub fn guard(&mut self, command: &str, cwd: Option<&str>, shown: &str) {
         self.guards.push(shown.to_owned());
-        let cd = cwd.map_or(String::new(), |d| format!("cd {} && ", word(d)));
-        self.asks.push(format!("( {cd}exec {} ) >/dev/null 2>&1\n", words(["sh", "-c", command])).into());
+        self.asks.push(format!("guarded {}\n", words([cwd.unwrap_or_default(), command])).into());
     }
 
     /// The foreign commands this probe runs, as they are shown.

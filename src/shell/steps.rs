@@ -54,11 +54,43 @@ pub struct Command<B = Body> {
     /// Killed after this long.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Duration>,
+    /// Asked right before it is run: it is left out if it is not needed any more.
+    #[serde(default, skip_serializing_if = "Guards::is_none")]
+    pub guards: Guards,
+}
+
+/// What says whether a command is needed, in the command's own folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guards {
+    /// A path that makes it needless.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub creates: Option<String>,
+    /// A shell command whose success makes it needless.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unless: Option<String>,
+    /// A shell command whose failure makes it needless.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub onlyif: Option<String>,
+}
+
+impl Guards {
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl<B> Default for Command<B> {
     fn default() -> Self {
-        Self { argv: vec![], env: vec![], cwd: None, user: None, stdin: None, before: None, deadline: None }
+        Self {
+            argv: vec![],
+            env: vec![],
+            cwd: None,
+            user: None,
+            stdin: None,
+            before: None,
+            deadline: None,
+            guards: Guards::default(),
+        }
     }
 }
 
@@ -137,9 +169,9 @@ impl<B> Step<B> {
     /// Those of `with`.
     pub fn map<C, E>(self, with: impl FnOnce(B) -> Result<C, E>) -> Result<Step<C>, E> {
         Ok(match self {
-            Self::Run(Command { argv, env, cwd, user, stdin, before, deadline }) => {
+            Self::Run(Command { argv, env, cwd, user, stdin, before, deadline, guards }) => {
                 let stdin = stdin.map(with).transpose()?;
-                Step::Run(Command { argv, env, cwd, user, stdin, before, deadline })
+                Step::Run(Command { argv, env, cwd, user, stdin, before, deadline, guards })
             }
             Self::ReplaceFile { path, body, attributes, validate, fresh } => {
                 Step::ReplaceFile { path, body: with(body)?, attributes, validate, fresh }

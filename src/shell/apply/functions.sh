@@ -1,6 +1,7 @@
 # Gates and frames. `x3` holds, once the change 3 has failed or was left out, the change that was the cause.
 # Arguments: slot, changes served, those needed, those that make a refresh due, a step of an earlier run that must have
-# begun (`RUN SLOT`), a change of the surveyed run that nothing else may have touched since, and a name for people.
+# begun (`RUN SLOT`), a change of the surveyed run that nothing else may have touched since, a name for people, and what is
+# asked whether it is needed any more.
 gate() {
   b "$1"
   for i in $2; do
@@ -13,10 +14,11 @@ gate() {
   done
   if [ -n "$4" ]; then
     any=
-    for i in $4; do eval "v=\${x$i-}"; if [ -z "$v" ]; then any=1; fi; done
-    if [ -z "$any" ]; then idle "$1"; return 1; fi
+    for i in $4; do eval "v=\${x$i-}\${i$i-}"; if [ -z "$v" ]; then any=1; fi; done
+    if [ -z "$any" ]; then idle "$1" "$2"; return 1; fi
   fi
-  if [ -n "$5" ] && ! grep -q "^begin ${5#* } " "$s/runs/${5%% *}/journal" 2>/dev/null; then idle "$1"; return 1; fi
+  if [ -n "$5" ] && ! grep -q "^begin ${5#* } " "$s/runs/${5%% *}/journal" 2>/dev/null; then idle "$1" "$2"; return 1; fi
+  if [ -n "$8" ] && ! eval "$8"; then idle "$1" "$2"; return 1; fi
   if [ -n "$6" ] && eval "[ -n \"\${m$6-}\" ]"; then
     for i in $2; do eval "x$i=$i"; done
     printf 'moved %s\n' "$1" >>"$r/journal"
@@ -36,6 +38,16 @@ gate() {
   printf '' >"$o"
   new=
 }
+# Whether a command still has to be run: `needed SECONDS DIRECTORY CREATES UNLESS ONLYIF`.
+needed() {
+  if [ -e "$3" ] || [ -L "$3" ]; then return 1; fi
+  (
+    if [ -n "$2" ]; then cd -- "$2" || exit 0; fi
+    if [ -n "$4" ] && limited "$1" sh -c "$4"; then exit 1; fi
+    if [ -n "$5" ] && ! limited "$1" sh -c "$5"; then exit 1; fi
+    exit 0
+  ) >/dev/null 2>&1 </dev/null
+}
 # What has left the manifest is removed only where all before it went well: so many changes, and those that are held.
 hold() {
   i=0
@@ -54,7 +66,9 @@ leave() {
   printf %s "$3"
   e "$1" 254
 }
+# Nothing is done, and who listens to these changes hears nothing of them.
 idle() {
+  for i in $2; do eval "i$i=1"; done
   printf 'idle %s\n' "$1" >>"$r/journal"
   e "$1" 253
 }

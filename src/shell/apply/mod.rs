@@ -30,7 +30,8 @@ use std::time::Duration;
 /// The status of a step that was left out because a change it serves, or one that this comes after, has failed or
 /// was left out. The frame's body is that change's index in decimal.
 pub const SKIPPED: u8 = 254;
-/// The status of a refresh's step where none of the changes it listens to was applied.
+/// The status of a refresh's step where none of the changes it listens to was applied, and of a command that its guards
+/// find needless by then.
 pub const NOT_DUE: u8 = 253;
 /// The status of a step that was stopped at its deadline, where the host can tell.
 pub const TIMED_OUT: u8 = 124;
@@ -444,7 +445,9 @@ fn one(out: &mut String, plan: &ApplyPlan, step: &ApplyStep, with_steps: &BTreeS
     let begun = step.only_if_begun.as_ref().map_or(String::new(), |(run, slot)| format!("{run} {slot}"));
     let moved = step.unless_moved.map_or(String::new(), |change| change.to_string());
     let name = word(&visible(&step.name));
-    let _ = write!(out, "if gate {slot} '{serves}' '{needs}' '{changed}' '{begun}' '{moved}' {name}; then\n{{ ");
+    let needed = word(&step::needed(&step.act, plan.step_deadline));
+    let _ =
+        write!(out, "if gate {slot} '{serves}' '{needs}' '{changed}' '{begun}' '{moved}' {name} {needed}; then\n{{ ");
     if let Some(guard) = plan.guard.as_ref().filter(|g| g.slots.contains(&slot)) {
         let _ = write!(out, "arm {} && ", step::seconds(guard.within));
     }

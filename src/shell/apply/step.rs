@@ -51,6 +51,17 @@ pub(super) fn seconds(deadline: Duration) -> u64 {
     (deadline.as_secs() + u64::from(deadline.subsec_nanos() > 0)).max(1)
 }
 
+/// What is asked before it begins, where it may be needless by then; else nothing.
+pub(super) fn needed(act: &Act, step_deadline: Duration) -> String {
+    let Act::Step(Step::Run(Command { guards, cwd, .. })) = act else { return String::new() };
+    if guards.is_none() {
+        return String::new();
+    }
+    let given = [cwd, &guards.creates, &guards.unless, &guards.onlyif];
+    let given = given.map(|text| text.clone().unwrap_or_default());
+    format!("needed {} {}", seconds(step_deadline), words(given))
+}
+
 /// Lines of `sh` that end with the step's status.
 pub(super) fn text(plan: &ApplyPlan, step: &ApplyStep) -> String {
     if let Err(why) = sound(&step.act) {
@@ -212,7 +223,10 @@ fn sound(act: &Act) -> Result<(), String> {
             Act::Step(Step::Run(c)) => {
                 c.argv.iter().any(|a| nul(a))
                     || c.env.iter().any(|(k, v)| nul(k) || nul(v))
-                    || [&c.cwd, &c.user].into_iter().flatten().any(|t| nul(t))
+                    || [&c.cwd, &c.user, &c.guards.creates, &c.guards.unless, &c.guards.onlyif]
+                        .into_iter()
+                        .flatten()
+                        .any(|t| nul(t))
             }
             Act::Step(Step::ReplaceFile { attributes, validate, .. }) => {
                 of(attributes) || validate.as_deref().is_some_and(nul)
