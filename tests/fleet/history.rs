@@ -8,7 +8,7 @@ const WRITES: &str = "- hosts: all\n  resources:\n    - file: /etc/hello\n      
 const WAITS: &str = "- hosts: web1\n  resources:\n    - exec: wait\n      command: touch /srv/begun; while test ! -e /srv/go; do sleep 0.1; done\n      creates: /srv/go\n";
 
 /// A command that has no manifest, with the fleet's state.
-fn told(fleet: &Fleet, args: &[&str]) -> Ran {
+pub fn told(fleet: &Fleet, args: &[&str]) -> Ran {
     let args: Vec<String> = args.iter().map(|a| (*a).to_owned()).collect();
     run_with(&args, &[("XDG_STATE_HOME", &fleet.dir().join("state").display().to_string())])
 }

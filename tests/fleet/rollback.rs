@@ -37,7 +37,7 @@ const STAYS: &[(&str, &str)] = &[
     ("etc/trueup", "the firewall's folder"),
 ];
 
-fn assert_as_before(before: &Snapshot, after: &Snapshot) {
+pub fn assert_as_before(before: &Snapshot, after: &Snapshot) {
     let before = before.clone().without_mtimes();
     let left: Vec<String> = before
         .differences(after)
