@@ -31,7 +31,7 @@ pub fn extra_vars(given: &[String], keyring: &Keyring, sources: &mut Sources, fo
         let file = sources.add("-e", masked(text));
         let whole = Span::new(file, 0, text.len());
         if text.trim_start().starts_with('{') {
-            match yaml::parse_one(text, file) {
+            match yaml::parse_ansible(text, file) {
                 Ok(Some(Node { value: Yaml::Map(map), .. })) => map.into_iter().for_each(|(k, v)| set(k, v)),
                 Ok(_) => found.push(Diagnostic::error("no variables", Some(whole), "a mapping is wanted here")),
                 Err(errors) => found.extend(errors),
@@ -40,9 +40,10 @@ pub fn extra_vars(given: &[String], keyring: &Keyring, sources: &mut Sources, fo
         }
         match text.split_once('=') {
             Some((key, value)) => {
-                // Typed as in a file: a number is a number.
+                // A number is one where nothing is lost by that: `1.10` and `007` stay what they are.
                 let parsed = yaml::parse_one(value, file).ok().flatten();
-                let plain = parsed.filter(|n| matches!(n.value, Yaml::Bool(_) | Yaml::Int(_) | Yaml::Float(_)));
+                let plain = parsed
+                    .filter(|n| n.lost.is_none() && matches!(n.value, Yaml::Bool(_) | Yaml::Int(_) | Yaml::Float(_)));
                 let value = plain.map_or_else(|| Yaml::String(value.to_owned()), |n| n.value);
                 set(Spanned { value: key.trim().to_owned(), span: whole }, Node::new(whole, value));
             }

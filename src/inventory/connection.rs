@@ -76,6 +76,10 @@ pub fn read(value: &mut dyn FnMut(&str) -> Result<Option<Node>, Diagnostic>) -> 
 }
 
 fn text(node: Node) -> Result<String, Diagnostic> {
+    // A password of digits and a user `007` are what was written.
+    if let Some(written) = node.lost {
+        return Ok(written.into());
+    }
     match node.value {
         Yaml::String(s) => Ok(s),
         Yaml::Int(n) => Ok(n.to_string()),

@@ -173,7 +173,7 @@ fn read_file(path: &Path, sources: &mut Sources, builder: &mut Builder, found: &
     if kind == Kind::Ini || kind == Kind::Either && !looks_like_yaml(&text) {
         return ini::read(&text, file, builder, found);
     }
-    match crate::language::yaml::parse_one(&text, file) {
+    match crate::language::yaml::parse_ansible(&text, file) {
         // What `--list` printed may have been kept in a file.
         Ok(Some(document)) if document.get("_meta").is_some() => {
             script::read_json(&document, builder, found);

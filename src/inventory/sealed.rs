@@ -31,7 +31,7 @@ impl SealedFile {
             }
         };
         let mut vars = vec![];
-        match yaml::parse_one(text, self.header.file) {
+        match yaml::parse_ansible(text, self.header.file) {
             Ok(None) => {}
             Ok(Some(Node { value: Yaml::Map(map), .. })) => {
                 let map = map.into_iter().map(|(mut key, mut value)| {

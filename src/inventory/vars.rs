@@ -148,7 +148,7 @@ pub fn file(path: &Path, sources: &mut Sources, found: &mut Diagnostics) -> Cont
 
 fn mapping(text: &str, file: FileId, found: &mut Diagnostics) -> Mapping {
     let mut vars = vec![];
-    match crate::language::yaml::parse_one(text, file) {
+    match crate::language::yaml::parse_ansible(text, file) {
         Ok(None) => {}
         Ok(Some(node)) => match node.as_map() {
             Some(map) => set(&mut vars, map.clone()),

@@ -1,7 +1,7 @@
 //! Filling serde structs from a [`Node`], with errors at the place of the value that is wrong.
 
 use super::diagnostic::{Diagnostic, did_you_mean};
-use super::node::{Mapping, Node, Yaml};
+use super::node::{Mapping, Node, Yaml, float_text};
 use crate::model::span::Span;
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
 use std::fmt;
@@ -39,6 +39,11 @@ enum Kind {
 impl Error {
     fn other(span: Span, message: String) -> Self {
         Self { kind: Kind::Other(message), span: Some(span), key: None }
+    }
+
+    /// Of what was written, which may be a secret.
+    fn quoting(node: &Node, message: String) -> Self {
+        Self { kind: Kind::Custom(message), span: Some(node.span), key: None }.of(node)
     }
 
     fn at(mut self, span: Span) -> Self {
@@ -117,10 +122,39 @@ impl de::Error for Error {
     }
 }
 
+/// The name of a type that text can be written for without quotes, unless that loses something. Its visitor is given a
+/// number or a boolean that does not print as it was written as the bytes of what was written.
+pub const WRITTEN: &str = "what was written";
+
+/// Text, or a value of an expression that can stand for it.
+pub fn plain_text(node: &Node) -> Option<String> {
+    match (&node.value, node.rendered && node.lost.is_none()) {
+        (Yaml::String(s), _) => Some(s.clone()),
+        (Yaml::Int(n), true) => Some(n.to_string()),
+        (Yaml::Float(n), true) => Some(float_text(*n)),
+        (Yaml::Bool(b), true) => Some(b.to_string()),
+        _ => None,
+    }
+}
+
+/// What a value that was written as `text` is read as, and what to write.
+pub fn lost(text: &str, value: &Yaml) -> String {
+    let read = match value {
+        Yaml::Int(n) => format!("the number {n}"),
+        Yaml::Float(n) => format!("the number {}", float_text(*n)),
+        Yaml::Bool(b) => b.to_string(),
+        other => other.kind().to_owned(),
+    };
+    format!("YAML reads `{text}` as {read}; write \"{text}\", in quotes")
+}
+
 struct NodeDe<'a>(&'a Node);
 
 impl NodeDe<'_> {
     fn wrong(&self, wanted: &str) -> Error {
+        if let ("a string", Some(text)) = (wanted, &self.0.lost) {
+            return Error::quoting(self.0, format!("a string is wanted here, and {}", lost(text, &self.0.value)));
+        }
         let hint = match (&self.0.value, wanted) {
             (Yaml::Int(_) | Yaml::Float(_) | Yaml::Bool(_), "a string") => "; quote it",
             _ => "",
@@ -128,15 +162,10 @@ impl NodeDe<'_> {
         Error::other(self.0.span, format!("{wanted} is wanted here, this is {}{hint}", self.0.value.kind()))
     }
 
-    /// Text, or a value of an expression that can stand for it.
-    fn text(&self) -> Option<String> {
-        match (&self.0.value, self.0.rendered) {
-            (Yaml::String(s), _) => Some(s.clone()),
-            (Yaml::Int(n), true) => Some(n.to_string()),
-            (Yaml::Float(n), true) => Some(n.to_string()),
-            (Yaml::Bool(b), true) => Some(b.to_string()),
-            _ => None,
-        }
+    /// What is left of a number that YAML 1.1 and 1.2 read as different numbers.
+    fn is_ambiguous(&self) -> bool {
+        let digits = self.0.lost.as_deref().map(|t| t.trim_start_matches(['-', '+'])).unwrap_or_default();
+        digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit())
     }
 }
 
@@ -145,6 +174,12 @@ macro_rules! numbers {
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
             let span = self.0.span;
             match &self.0.value {
+                Yaml::Int(_) if self.is_ambiguous() => {
+                    let text = self.0.lost.as_deref().unwrap_or_default();
+                    let digits = text.trim_start_matches(['-', '+']).trim_start_matches('0');
+                    let label = format!("`{text}` is octal to some who read YAML; write 0o{digits}, or {digits}");
+                    return Err(Error::quoting(self.0, label));
+                }
                 Yaml::Int(n) => visitor.visit_i64(*n),
                 // A rendered template is text; what it says is a number all the same.
                 Yaml::String(s) if self.0.rendered => match s.trim().parse::<i64>() {
@@ -210,7 +245,7 @@ impl<'de> de::Deserializer<'de> for NodeDe<'_> {
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.text() {
+        match plain_text(self.0) {
             Some(text) => visitor.visit_string(text).map_err(|e: Error| e.at(self.0.span)),
             None => Err(self.wrong("a string")),
         }
@@ -242,8 +277,14 @@ impl<'de> de::Deserializer<'de> for NodeDe<'_> {
         self.deserialize_unit(visitor)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Error> {
         let span = self.0.span;
+        if name == WRITTEN {
+            return match &self.0.lost {
+                Some(text) => visitor.visit_bytes(text.as_bytes()).map_err(|e: Error| e.at(span)),
+                None => self.deserialize_any(visitor),
+            };
+        }
         visitor.visit_newtype_struct(self).map_err(|e| e.at(span))
     }
 
@@ -292,7 +333,7 @@ impl<'de> de::Deserializer<'de> for NodeDe<'_> {
         visitor: V,
     ) -> Result<V::Value, Error> {
         let span = self.0.span;
-        match self.text() {
+        match plain_text(self.0) {
             Some(text) => {
                 let plain: de::value::StringDeserializer<Error> = text.into_deserializer();
                 visitor.visit_enum(plain).map_err(|e| e.at(span))

@@ -13,3 +13,4 @@ pub mod value;
 pub mod vault;
 mod written;
 pub mod yaml;
+mod yaml11;

@@ -14,6 +14,9 @@ pub struct Node {
     /// The value of an expression, so its type is what the expression gave and not what was typed:
     /// a number may stand where text is wanted.
     pub rendered: bool,
+    /// What was written, if a number or a boolean does not print like it: `1.10`, `0o644`, `no`. Who wants text has lost
+    /// something there.
+    pub lost: Option<Box<str>>,
 }
 
 /// A mapping in the order it was written; keys are unique text.
@@ -51,9 +54,36 @@ impl Yaml {
     }
 }
 
+/// A decimal number as templates print it.
+pub fn float_text(n: f64) -> String {
+    minijinja::Value::from(n).to_string()
+}
+
 impl Node {
     pub fn new(span: Span, value: Yaml) -> Self {
-        Self { span, value, secret: false, rendered: false }
+        Self { span, value, secret: false, rendered: false, lost: None }
+    }
+
+    /// A scalar that was written as `text`.
+    pub fn written(span: Span, value: Yaml, text: &str) -> Self {
+        let lost = match &value {
+            Yaml::Int(n) => n.to_string() != text,
+            Yaml::Float(n) => float_text(*n) != text,
+            // What only some readers take for a boolean may well be a word.
+            Yaml::Bool(_) => !text.eq_ignore_ascii_case("true") && !text.eq_ignore_ascii_case("false"),
+            _ => false,
+        };
+        Self { lost: lost.then(|| text.into()), ..Self::new(span, value) }
+    }
+
+    /// Whether it or anything in it does not print as it was written.
+    pub fn holds_lost(&self) -> bool {
+        self.lost.is_some()
+            || match &self.value {
+                Yaml::List(l) => l.iter().any(Node::holds_lost),
+                Yaml::Map(m) => m.iter().any(|(_, v)| v.holds_lost()),
+                _ => false,
+            }
     }
 
     pub fn as_str(&self) -> Option<&str> {

@@ -90,6 +90,35 @@ impl Scope {
         self.object.written(name)
     }
 
+    /// What was written for a variable, if its value does not print like that: its name, or the path of a part of it.
+    pub(super) fn lost(&self, path: &str) -> Option<Box<str>> {
+        let mut parts = path.split('.');
+        let mut level = Some(&self.object);
+        let name = parts.next()?;
+        let mut node = loop {
+            let l = level?;
+            if l.fixed.contains_key(name) {
+                return None;
+            }
+            match l.written(name) {
+                Some(node) => break node,
+                None => level = l.parent.as_ref(),
+            }
+        };
+        for part in parts {
+            node = node.get(part)?;
+        }
+        match &node.value {
+            // A variable may be another one, in a level below where it has the same name.
+            Yaml::String(text) if !node.rendered => {
+                let next = super::written::whole_expression(text)?.trim();
+                let below = level.filter(|_| next != path).or_else(|| level?.parent.as_ref())?;
+                Scope { object: below.clone() }.lost(next)
+            }
+            _ => node.lost.clone(),
+        }
+    }
+
     /// Every name that has a value.
     pub fn names(&self) -> Vec<String> {
         let mut names = vec![];
@@ -190,7 +219,8 @@ impl Object for Level {
     }
 }
 
-/// A list or mapping with secrets in it: reading one of those is noticed.
+/// A list or mapping with secrets in it, reading one of which is noticed; or with numbers that do not print as they were
+/// written, which is remembered.
 #[derive(Debug)]
 struct Guarded {
     node: Arc<Node>,
@@ -230,7 +260,7 @@ impl Object for Guarded {
 
 /// A node as the template engine's value. Whoever takes a whole that is secret has noticed that before.
 fn guarded(node: Arc<Node>, state: &Arc<State>) -> Value {
-    if node.secret || !node.holds_secret() {
+    if node.secret || !node.holds_secret() && !node.holds_lost() {
         return to_value(&node);
     }
     Value::from_object(Guarded { node, state: state.clone() })

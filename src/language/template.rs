@@ -156,6 +156,9 @@ impl Templates {
         let (value, secret) = self.evaluate(Kind::Text, text, scope);
         let explain = |e: minijinja::Error| self.explain(&e, Some((node, text)), scope, secret);
         let mut rendered = value.and_then(|v| from_value(&v, node.span)).map_err(explain)?;
+        if matches!(rendered.value, Yaml::Int(_) | Yaml::Float(_) | Yaml::Bool(_)) && rendered.lost.is_none() {
+            rendered.lost = whole_expression(text).and_then(|name| scope.lost(name.trim()));
+        }
         if secret || node.secret {
             rendered = rendered.into_secret();
         }
@@ -348,5 +351,5 @@ fn placed(node: &Node, span: Span) -> Node {
         }
         scalar => scalar.clone(),
     };
-    Node { span, value, secret: node.secret, rendered: true }
+    Node { span, value, secret: node.secret, rendered: true, lost: node.lost.clone() }
 }

@@ -1,7 +1,7 @@
 //! YAML 1.2 (core schema) into [`Node`]s, each with its place. Source: <https://yaml.org/spec/1.2.2/>.
 
 use super::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
-use super::node::{Mapping, Node, Yaml};
+use super::node::{Mapping, Node, Yaml, float_text};
 use super::vault::Sealed;
 use crate::model::span::{FileId, Span, Spanned};
 use granit_parser::{Event, Parser, ScalarStyle, Tag, options};
@@ -18,11 +18,16 @@ const TAGS: &[&str] = &["secret", "vault", "vault-encrypted"];
 /// # Errors
 /// All that is wrong, each with its place; a syntax error ends the reading.
 pub fn parse(text: &str, file: FileId) -> Result<Vec<Node>, Diagnostics> {
+    parse_by(text, file, plain)
+}
+
+fn parse_by(text: &str, file: FileId, plain: Plain) -> Result<Vec<Node>, Diagnostics> {
     let options = options! { emit_comments: false };
     let mut reader = Reader {
         events: Parser::new_from_str_with_options(text, options),
         file,
         text,
+        plain,
         anchors: HashMap::new(),
         nodes: 0,
         found: Diagnostics::default(),
@@ -49,7 +54,18 @@ pub fn parse(text: &str, file: FileId) -> Result<Vec<Node>, Diagnostics> {
 /// # Errors
 /// As [`parse`], and where there is more than one document.
 pub fn parse_one(text: &str, file: FileId) -> Result<Option<Node>, Diagnostics> {
-    let mut documents = parse(text, file)?;
+    one(parse(text, file)?)
+}
+
+/// The one document of a file that Ansible reads, too: by the types of YAML 1.1, in which `no` is false.
+///
+/// # Errors
+/// As [`parse_one`].
+pub fn parse_ansible(text: &str, file: FileId) -> Result<Option<Node>, Diagnostics> {
+    one(parse_by(text, file, super::yaml11::plain)?)
+}
+
+fn one(mut documents: Vec<Node>) -> Result<Option<Node>, Diagnostics> {
     if let Some(second) = documents.get(1) {
         let mut found = Diagnostics::default();
         found.push(
@@ -61,6 +77,9 @@ pub fn parse_one(text: &str, file: FileId) -> Result<Option<Node>, Diagnostics> 
     Ok(documents.pop().filter(|n| n.value != Yaml::Null))
 }
 
+/// What a scalar without quotes means.
+type Plain = fn(&str) -> Yaml;
+
 /// Reading cannot go on; why is among the findings.
 struct Stop;
 
@@ -68,6 +87,7 @@ struct Reader<'a> {
     events: Parser<'a, granit_parser::StrInput<'a>>,
     file: FileId,
     text: &'a str,
+    plain: Plain,
     anchors: HashMap<usize, Node>,
     nodes: usize,
     found: Diagnostics,
@@ -108,13 +128,13 @@ impl<'a> Reader<'a> {
             Event::Scalar(text, style, anchor, tag) => {
                 let tag = self.tag(tag.as_deref(), span);
                 let span = if matches!(tag, Meaning::Vault) { self.with_its_tag(span) } else { span };
-                let value = match (&tag, style) {
-                    (Meaning::Text, _) => Yaml::String(text.into_owned()),
-                    (Meaning::Vault, _) => self.sealed(&text, span),
-                    (_, ScalarStyle::Plain) => plain(&text),
-                    _ => Yaml::String(text.into_owned()),
+                let node = match (&tag, style) {
+                    (Meaning::Text, _) => Node::new(span, Yaml::String(text.into_owned())),
+                    (Meaning::Vault, _) => Node::new(span, self.sealed(&text, span)),
+                    (_, ScalarStyle::Plain) => Node::written(span, (self.plain)(&text), &text),
+                    _ => Node::new(span, Yaml::String(text.into_owned())),
                 };
-                Ok(self.finish(Node::new(span, value), &tag, anchor))
+                Ok(self.finish(node, &tag, anchor))
             }
             Event::SequenceStart(_, anchor, tag) => {
                 let tag = self.tag(tag.as_deref(), span);
@@ -170,13 +190,15 @@ impl<'a> Reader<'a> {
             let event = self.next()?;
             let value = self.node(event)?;
             end = end.max(value.span.end);
-            let text = match &key.value {
-                Yaml::String(s) => s.clone(),
-                Yaml::Int(n) => n.to_string(),
-                Yaml::Bool(b) => b.to_string(),
-                Yaml::Float(n) => n.to_string(),
-                Yaml::Null => "null".to_owned(),
-                other => {
+            let text = match (&key.value, &key.lost) {
+                (Yaml::String(s), _) => s.clone(),
+                // A key is text: `1.10` is one, and another than `1.1`.
+                (_, Some(written)) => written.to_string(),
+                (Yaml::Int(n), _) => n.to_string(),
+                (Yaml::Bool(b), _) => b.to_string(),
+                (Yaml::Float(n), _) => float_text(*n),
+                (Yaml::Null, _) => "null".to_owned(),
+                (other, _) => {
                     let mut d = Diagnostic::error(
                         "a key that is not text",
                         Some(key.span),

@@ -2,6 +2,7 @@
 
 use super::play::Declaration;
 use super::project::Project;
+use crate::language::de::plain_text;
 use crate::language::diagnostic::{Diagnostic, did_you_mean};
 use crate::language::node::{Mapping, Yaml};
 use crate::language::scope::Scope;
@@ -27,13 +28,7 @@ pub(super) fn of(
         .help("a file has one of content, source and template"));
     };
     // What is no string is told when the parameters are typed.
-    let text = match &value.value {
-        Yaml::String(s) => s.clone(),
-        Yaml::Int(n) if value.rendered => n.to_string(),
-        Yaml::Float(n) if value.rendered => n.to_string(),
-        Yaml::Bool(b) if value.rendered => b.to_string(),
-        _ => return Ok(None),
-    };
+    let Some(text) = plain_text(value) else { return Ok(None) };
     if key.value != "content" && value.secret {
         let d = Diagnostic::error(
             "a secret in the open",

@@ -116,7 +116,7 @@ impl Evaluator<'_> {
             let mut fixed = HashMap::from([("item_index".to_owned(), Value::from(n))]);
             let mut vars: Mapping = vec![];
             let item = if rendered.secret { item.into_secret() } else { item };
-            if item.holds_secret() {
+            if item.holds_secret() || item.holds_lost() {
                 let name = Spanned { value: "item".to_owned(), span: item.span };
                 vars.push((name, Node { rendered: true, ..item }));
             } else {

@@ -1,9 +1,17 @@
 //! Parameter types that several resource types share.
 
+use crate::language::de::WRITTEN;
+use crate::language::node::float_text;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use std::borrow::Cow;
 use std::fmt;
+
+const BARE: &str = "a bare number is no mode, for YAML reads `0644` and `644` as the same decimal number";
+
+/// What usual modes come to if YAML has read them as octal: 0644, 0755, 0600, 0700, 0640, 0750, 0440, 0400, 0444, 0555,
+/// 0664, 0775, 0660, 0770, 0777, 0666.
+const LIKELY: &[i64] = &[420, 493, 384, 448, 416, 488, 288, 256, 292, 365, 436, 509, 432, 504, 511, 438];
 
 /// Permission bits, written as text in octal: `"0644"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +26,7 @@ impl fmt::Display for Mode {
 impl<'de> Deserialize<'de> for Mode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Octal;
-        impl Visitor<'_> for Octal {
+        impl<'de> Visitor<'de> for Octal {
             type Value = Mode;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,16 +42,38 @@ impl<'de> Deserialize<'de> for Mode {
             }
 
             fn visit_i64<E: de::Error>(self, n: i64) -> Result<Mode, E> {
-                Err(E::custom(format!(
-                    "a bare number is no mode, for YAML reads `0644` and `644` as the same decimal number; write \"{n:0>4}\""
-                )))
+                let digits = format!("{n:0>4}");
+                let octal = digits.len() == 4 && digits.bytes().all(|b| (b'0'..=b'7').contains(&b));
+                Err(E::custom(match (octal, u32::try_from(n)) {
+                    (true, _) if !LIKELY.contains(&n) => format!("{BARE}; write \"{digits}\""),
+                    (_, Ok(bits)) if bits <= 0o7777 => {
+                        format!("a bare number is no mode; {n} is {bits:04o} in octal: write \"{bits:04o}\"")
+                    }
+                    _ => format!("{BARE}; write it in octal and in quotes, such as \"0644\""),
+                }))
+            }
+
+            fn visit_bytes<E: de::Error>(self, text: &[u8]) -> Result<Mode, E> {
+                let text = String::from_utf8_lossy(text);
+                let digits = text.strip_prefix("0o").unwrap_or(&text);
+                let octal = digits.bytes().all(|b| (b'0'..=b'7').contains(&b));
+                let write =
+                    if octal { format!("\"{digits:0>4}\"") } else { "octal digits, such as \"0644\"".to_owned() };
+                Err(E::custom(match digits.len() == text.len() && octal {
+                    true => format!("{BARE}; write {write}"),
+                    false => format!("`{text}` is a bare number, and no mode; write {write}"),
+                }))
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Mode, D::Error> {
+                deserializer.deserialize_any(self)
             }
 
             fn visit_f64<E: de::Error>(self, _: f64) -> Result<Mode, E> {
                 Err(E::custom("a mode is text in octal: \"0644\""))
             }
         }
-        deserializer.deserialize_any(Octal)
+        deserializer.deserialize_newtype_struct(WRITTEN, Octal)
     }
 }
 
@@ -64,7 +94,7 @@ pub struct Scalar(pub String);
 impl<'de> Deserialize<'de> for Scalar {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Text;
-        impl Visitor<'_> for Text {
+        impl<'de> Visitor<'de> for Text {
             type Value = Scalar;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -80,15 +110,28 @@ impl<'de> Deserialize<'de> for Scalar {
             }
 
             fn visit_f64<E: de::Error>(self, n: f64) -> Result<Scalar, E> {
-                Ok(Scalar(n.to_string()))
+                Ok(Scalar(float_text(n)))
+            }
+
+            fn visit_bytes<E: de::Error>(self, text: &[u8]) -> Result<Scalar, E> {
+                Err(E::custom(not_as_written(text)))
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Scalar, D::Error> {
+                deserializer.deserialize_any(self)
             }
 
             fn visit_bool<E: de::Error>(self, b: bool) -> Result<Scalar, E> {
                 Ok(Scalar(b.to_string()))
             }
         }
-        deserializer.deserialize_any(Text)
+        deserializer.deserialize_newtype_struct(WRITTEN, Text)
     }
+}
+
+fn not_as_written(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    format!("YAML reads `{text}` as a number or boolean that is not written like it; write \"{text}\", in quotes")
 }
 
 impl JsonSchema for Scalar {
@@ -98,6 +141,59 @@ impl JsonSchema for Scalar {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": ["string", "number", "boolean"] })
+    }
+}
+
+/// Text that looks like a number: a bare one is refused, for YAML reads `1.10` and `1.1` as the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version(pub String);
+
+impl<'de> Deserialize<'de> for Version {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = Version;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a version in quotes, such as \"1.10\"")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Version, E> {
+                Ok(Version(text.to_owned()))
+            }
+
+            fn visit_bytes<E: de::Error>(self, text: &[u8]) -> Result<Version, E> {
+                Err(bare(&String::from_utf8_lossy(text)))
+            }
+
+            fn visit_i64<E: de::Error>(self, n: i64) -> Result<Version, E> {
+                Err(bare(&n.to_string()))
+            }
+
+            fn visit_f64<E: de::Error>(self, n: f64) -> Result<Version, E> {
+                Err(bare(&float_text(n)))
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Version, D::Error> {
+                deserializer.deserialize_any(self)
+            }
+        }
+        fn bare<E: de::Error>(text: &str) -> E {
+            E::custom(format!(
+                "a bare number is no version, for YAML reads `1.10` and `1.1` as the same number; write \"{text}\""
+            ))
+        }
+        deserializer.deserialize_newtype_struct(WRITTEN, Text)
+    }
+}
+
+impl JsonSchema for Version {
+    fn schema_name() -> Cow<'static, str> {
+        "Version".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string" })
     }
 }
 

@@ -159,7 +159,7 @@ impl From<Value> for Node {
                 Yaml::Map(map.into_iter().map(entry).collect())
             }
         };
-        Self { span, value, secret: saved.secret, rendered: saved.rendered }
+        Self { span, value, secret: saved.secret, rendered: saved.rendered, lost: None }
     }
 }
 
@@ -178,6 +178,7 @@ mod tests {
         ];
         let flagged = |value: BoxedStrategy<Yaml>| {
             (value, any::<bool>(), any::<bool>()).prop_map(|(value, secret, rendered)| Node {
+                lost: None,
                 span: Span::default(),
                 value,
                 secret,

@@ -100,10 +100,12 @@ impl Reader<'_> {
         self.take("{");
         let mut map: Mapping = vec![];
         while !self.take("}") {
-            let key = match self.item(depth + 1)?.value {
-                Yaml::String(s) => s,
-                Yaml::Int(n) => n.to_string(),
-                Yaml::Bool(b) => b.to_string(),
+            let item = self.item(depth + 1)?;
+            let key = match (item.value, item.lost) {
+                (Yaml::String(s), _) => s,
+                (_, Some(written)) => written.into(),
+                (Yaml::Int(n), _) => n.to_string(),
+                (Yaml::Bool(b), _) => b.to_string(),
                 _ => return None,
             };
             if !self.take(":") {
@@ -148,7 +150,7 @@ impl Reader<'_> {
             "True" => Yaml::Bool(true),
             "False" => Yaml::Bool(false),
             "None" => Yaml::Null,
-            _ => number(word)?,
+            _ => return Some(Node::written(self.span, number(word)?, word)),
         };
         Some(self.node(value))
     }

@@ -14,7 +14,7 @@ mod transaction;
 
 use super::difference::{Action, Ahead, Brings, Difference, Shown};
 use super::package_sources;
-use super::value::Scalar;
+use super::value::Version;
 use super::{Due, Impossible, Orphaned, ResourceType, Together, Want};
 use crate::facts::{Facts, PackageManager};
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
@@ -39,8 +39,9 @@ pub struct Params {
     /// anew first if their sources have changed. `absent`: not installed. The default is `present`.
     #[serde(default)]
     pub state: State,
-    /// The exact version to be installed, older ones included. By default any will do.
-    pub version: Option<Scalar>,
+    /// The exact version to be installed, older ones included, in quotes if it looks like a number: `"1.10"`. By default any
+    /// will do.
+    pub version: Option<Version>,
     /// With `absent`, whether its configuration files go too: its own, and no other package's. The default is `false`.
     #[serde(default)]
     pub purge: bool,

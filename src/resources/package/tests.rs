@@ -8,7 +8,7 @@ use proptest::prelude::*;
 fn want(title: &str, state: State, version: Option<&str>, purge: bool) -> Want<Params> {
     Want {
         id: ResourceId::new("package", title.to_owned()),
-        params: Params { state, version: version.map(|v| Scalar(v.to_owned())), purge },
+        params: Params { state, version: version.map(|v| Version(v.to_owned())), purge },
         body: None,
         sensitive: false,
         become_user: None,

@@ -1,0 +1,90 @@
+//! Values are what was written: in manifests, in variables, on the command line.
+
+mod here;
+
+/// What a command says in a folder of these files; `DIR` stands for it.
+fn said(files: &[(&str, &str)], args: &[&str]) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let hosts = ("hosts.yml", "all:\n  hosts:\n    here:\n      ansible_connection: local\n");
+    for (name, text) in [hosts].iter().chain(files) {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let output = here::trueup(dir.path()).args(args).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&dir.path().display().to_string(), "DIR");
+    format!("exit {}\n{}{}", output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+}
+
+fn site(resources: &str) -> String {
+    format!("- hosts: all\n  resources:\n{resources}")
+}
+
+#[test]
+fn a_number_that_loses_its_text_is_refused_where_text_is_wanted() {
+    for (resources, write) in [
+        ("    - package: a\n      version: 1.10\n", "write \"1.10\""),
+        ("    - package: a\n      version: 1\n", "write \"1\""),
+        ("    - package: a\n      version: 1e3\n", "write \"1e3\""),
+        ("    - file: /a\n      content: x\n      mode: 0o644\n", "write \"0644\""),
+        ("    - file: /a\n      content: x\n      mode: 0644\n", "write \"0644\""),
+        ("    - file: /a\n      content: x\n      mode: 1e3\n", "such as \"0644\""),
+        ("    - file: /a\n      content: x\n      owner: 0100\n", "write \"0100\""),
+        ("    - sysctl: kernel.a\n      value: 1.10\n", "write \"1.10\""),
+        ("    - sysctl: kernel.a\n      value: 0x10\n", "write \"0x10\""),
+        ("    - file: /a\n      content: 1.10\n", "write \"1.10\""),
+        ("    - user: a\n      uid: 0100\n", "write 0o100, or 100"),
+        (
+            "    - file: /a\n      content: \"{{ 99999999999999999999 }}\"\n      mode: 99999999999999999999\n",
+            "no mode; write octal",
+        ),
+    ] {
+        let told = said(&[("site.yml", &site(resources))], &["validate"]);
+        assert!(told.starts_with("exit 1\n") && told.contains(write), "{resources}{told}");
+    }
+    let fine = "    - file: /a\n      content: x\n      owner: 100\n    - sysctl: kernel.a\n      value: 1\n    - sysctl: kernel.b\n      value: 0.5\n    - user: a\n      uid: 0o100\n";
+    let told = said(&[("site.yml", &site(fine))], &["validate"]);
+    assert!(told.starts_with("exit 0\n"), "{told}");
+}
+
+#[test]
+fn so_is_one_that_comes_through_a_template() {
+    let resources = |param: &str| site(&format!("    - package: a\n      version: {param}\n"));
+    let mode = |param: &str| site(&format!("    - file: /a\n      content: x\n      mode: {param}\n"));
+    let content = |param: &str| site(&format!("    - file: /a\n      content: {param}\n"));
+    for (vars, site, write) in [
+        ("v: 1.10", resources("\"{{ v }}\""), "write \"1.10\""),
+        ("w: 1.10\nv: \"{{ w }}\"", resources("\"{{ v }}\""), "write \"1.10\""),
+        ("v: {w: 1.10}", resources("\"{{ v.w }}\""), "write \"1.10\""),
+        ("v: 12", resources("\"{{ v }}\""), "write \"12\""),
+        (
+            "v: [1.10]",
+            site("    - package: a\n      version: \"{{ item }}\"\n      for_each: \"{{ v }}\"\n"),
+            "write \"1.10\"",
+        ),
+        ("v: 0644", mode("\"{{ v }}\""), "write \"0644\""),
+        ("v: 420", mode("\"{{ v }}\""), "write \"0644\""),
+        ("v: 640", mode("\"{{ v }}\""), "write \"0640\""),
+        ("v: 1.10", content("\"{{ v }}\""), "write \"1.10\""),
+        ("v: 1_000", content("\"{{ v }}\""), "write \"1_000\""),
+        ("v: 12:30:00", content("\"{{ v }}\""), "write \"12:30:00\""),
+        ("v: no", content("\"{{ v }}\""), "write \"no\""),
+    ] {
+        let told = said(&[("site.yml", &site), ("group_vars/all.yml", vars)], &["validate"]);
+        assert!(told.starts_with("exit 1\n") && told.contains(write), "{vars}\n{site}{told}");
+    }
+    let octal =
+        "- hosts: all\n  vars: { m: 0o644 }\n  resources:\n    - file: /a\n      content: x\n      mode: \"{{ m }}\"\n";
+    let told = said(&[("site.yml", octal)], &["validate"]);
+    assert!(told.contains("write \"0644\""), "{told}");
+    let told = said(&[("site.yml", octal)], &["validate", "-e", "m=0644"]);
+    assert!(told.starts_with("exit 0\n"), "{told}");
+}
+
+#[test]
+fn a_decimal_number_prints_as_templates_print_it() {
+    let text =
+        |param: &str| site(&format!("    - exec: \"say {param}\"\n    - file: /a\n      content: \"{param}\"\n"));
+    let told = said(&[("site.yml", &text("{{ 10 / 4 * 2 }}"))], &["plan"]);
+    assert!(told.contains("exec[say 5.0]") && told.contains("content: 3 bytes"), "{told}");
+}
