@@ -101,7 +101,7 @@ mod tests {
         }
     }
 
-    /// Each checked against `yaml.safe_load` of PyYAML 6.
+    /// As `yaml.safe_load` of PyYAML 6.0.4 gives them, but for the date, which stays text here.
     #[test]
     fn scalars_have_the_types_that_pyyaml_gives_them() {
         for (text, want) in [
