@@ -88,3 +88,64 @@ fn a_decimal_number_prints_as_templates_print_it() {
     let told = said(&[("site.yml", &text("{{ 10 / 4 * 2 }}"))], &["plan"]);
     assert!(told.contains("exec[say 5.0]") && told.contains("content: 3 bytes"), "{told}");
 }
+
+#[test]
+fn text_is_no_condition() {
+    let site =
+        |when: &str| site(&format!("    - file: /tmp/trueup-no-such-file\n      state: absent\n      when: {when}\n"));
+    let plan = |vars: &str, when: &str| said(&[("site.yml", &site(when)), ("group_vars/all.yml", vars)], &["plan"]);
+    for (vars, when) in [
+        ("feature: \"no\"", "feature"),
+        ("feature: \"\"", "\"{{ feature }}\""),
+        ("feature: \"yes\"", "[facts.cpus > 0, feature]"),
+        ("feature: \"no\"\nother: false", "other or feature"),
+    ] {
+        let told = plan(vars, when);
+        assert!(told.starts_with("exit 1\n") && told.contains("text as a condition"), "{vars} {when}\n{told}");
+    }
+    for when in ["feature | bool", "feature == \"no\"", "not feature | bool", "[]", "items"] {
+        let told = plan("feature: \"no\"\nitems: [1]", when);
+        assert!(told.starts_with("exit 0\n"), "{when}\n{told}");
+    }
+}
+
+/// `v0: "{{ v1 }}{{ v1 }}"` and so on.
+fn levels(count: usize, value: impl Fn(String) -> String, last: &str) -> String {
+    let level = |n| format!("v{n}: \"{}\"\n", value(format!("v{}", n + 1)));
+    (0..count).map(level).collect::<String>() + &format!("v{count}: {last}\n")
+}
+
+#[test]
+fn variables_that_double_at_each_level_are_refused_at_their_place() {
+    let site = site("    - file: /tmp/trueup-no-such-file\n      content: \"{{ v0 }}\"\n");
+    let plan = |vars: &str| said(&[("site.yml", &site), ("group_vars/all.yml", vars)], &["plan"]);
+    for vars in [
+        levels(40, |v| format!("{{{{ {v} }}}}{{{{ {v} }}}}"), "a page of text"),
+        levels(40, |v| format!("{{{{ [{v}, {v}] }}}}"), "[1]"),
+        levels(40, |v| format!("{{{{ {v} ~ {v} }}}}"), "text"),
+    ] {
+        let told = plan(&vars);
+        assert!(told.starts_with("exit 1\n") && told.contains("more than 32 MiB"), "{told}");
+        assert!(told.contains("group_vars/all.yml:"), "{told}");
+    }
+}
+
+#[test]
+fn a_variable_that_fails_is_looked_up_once() {
+    let site = site("    - file: /tmp/trueup-no-such-file\n      content: \"{{ v0 }}\"\n");
+    let vars = levels(60, |v| format!("{{{{ {v} }}}}{{{{ {v} }}}}"), "\"{{ nowhere }}\"");
+    let told = said(&[("site.yml", &site), ("group_vars/all.yml", &vars)], &["plan"]);
+    assert!(told.starts_with("exit 1\n") && told.contains("`nowhere` has no value here"), "{told}");
+}
+
+#[test]
+fn the_inventory_of_a_limit_has_no_other_host() {
+    let files = [("hosts.ini", "[web]\nw1 a=1\nw2 a=2\n[db]\nd1 a=3\n")];
+    let told = said(&files, &["inventory", "-i", "hosts.ini", "--list", "--limit", "w1,db"]);
+    assert!(told.starts_with("exit 0\n") && told.contains("\"w1\"") && told.contains("\"d1\""), "{told}");
+    assert!(!told.contains("w2"), "{told}");
+    let told = said(&files, &["inventory", "-i", "hosts.ini", "--host", "w2", "--limit", "w1"]);
+    assert!(told.starts_with("exit 1\n") && told.contains("w2 is not among the hosts of --limit"), "{told}");
+    let told = said(&files, &["inventory", "-i", "hosts.ini", "--host", "w1", "--limit", "w1"]);
+    assert!(told.starts_with("exit 0\n") && told.contains("\"a\": 1"), "{told}");
+}

@@ -17,19 +17,28 @@ pub struct Args {
 
 pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     let (mut inventory, mut sources) = loaded::load_inventory(&args.hosts, output)?;
+    let limited = match &args.hosts.limit {
+        Some(limit) => Some(loaded::limit(&inventory, limit, output)?),
+        None => None,
+    };
+    let within = |host: &str| limited.as_ref().is_none_or(|hosts| hosts.iter().any(|h| h == host));
+    if let Some(host) = args.host.as_deref().filter(|h| inventory.host(h).is_some() && !within(h)) {
+        return Err(CliError::Other(format!("{host} is not among the hosts of --limit")));
+    }
     if args.list || args.host.is_some() {
         let all: Vec<String> = inventory.hosts().iter().map(|h| h.name.clone()).collect();
-        let shown = all.iter().map(String::as_str).filter(|h| args.host.as_deref().is_none_or(|one| one == *h));
+        let wanted = |h: &&str| within(h) && args.host.as_deref().is_none_or(|one| one == *h);
+        let shown = all.iter().map(String::as_str).filter(wanted);
         loaded::open_inventory(&args.hosts, (&mut inventory, &mut sources), shown, output)?;
     }
     let json = |value| serde_json::to_string_pretty(&value).map_err(|e| CliError::Other(e.to_string()));
-    let text = match (&args.host, &args.hosts.limit) {
+    let text = match (&args.host, &limited) {
         (Some(host), _) if inventory.host(host).is_none() => {
             return Err(CliError::Other(format!("there is no host {host}: `trueup inventory` shows what there is")));
         }
         (Some(host), _) => json(show::host(&inventory, host))? + "\n",
-        (None, _) if args.list => json(show::list(&inventory))? + "\n",
-        (None, Some(limit)) => loaded::limit(&inventory, limit, output)?.iter().map(|h| format!("{h}\n")).collect(),
+        (None, _) if args.list => json(show::list(&inventory, &within))? + "\n",
+        (None, Some(hosts)) => hosts.iter().map(|h| format!("{h}\n")).collect(),
         (None, None) => show::graph(&inventory),
     };
     output::print(&text)?;

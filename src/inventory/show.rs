@@ -6,13 +6,15 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// As `ansible-inventory --list` prints it: each group that holds something, and all variables of each host.
-pub fn list(inventory: &Inventory) -> Value {
+/// As `ansible-inventory --list` prints it: each group that holds something, and all variables of each host. Only what
+/// concerns the hosts for which `shown` is true.
+pub fn list(inventory: &Inventory, shown: &dyn Fn(&str) -> bool) -> Value {
     // Sorted, as there: so that two of them can be compared.
     let mut groups: BTreeMap<&str, Value> = BTreeMap::new();
     for name in inventory.group_list().chain(["ungrouped"]) {
         let mut entry = Map::new();
-        let (children, hosts) = (inventory.children(name), inventory.direct_members(name));
+        let (children, mut hosts) = (inventory.children(name), inventory.direct_members(name));
+        hosts.retain(|host| shown(host));
         if !children.is_empty() {
             entry.insert("children".into(), json!(children));
         }
@@ -24,7 +26,7 @@ pub fn list(inventory: &Inventory) -> Value {
             groups.insert(name, Value::Object(entry));
         }
     }
-    let named = inventory.members("all").into_iter();
+    let named = inventory.members("all").into_iter().filter(|host| shown(host));
     let hostvars: BTreeMap<&str, Value> =
         named.map(|h| (h, host(inventory, h))).filter(|(_, v)| v.as_object().is_some_and(|v| !v.is_empty())).collect();
     let mut out = Map::new();
@@ -103,7 +105,7 @@ mod tests {
 
     #[test]
     fn the_list_has_ansibles_shape_and_no_secret() {
-        insta::assert_snapshot!(serde_json::to_string_pretty(&list(&inventory())).unwrap());
+        insta::assert_snapshot!(serde_json::to_string_pretty(&list(&inventory(), &|_| true)).unwrap());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What people write: YAML with a place on every node, manifests, modules, variables and templates.
 
+mod bounds;
 pub mod de;
 pub mod diagnostic;
 pub mod filters;

@@ -166,6 +166,10 @@ impl Level {
         let Some(node) = self.written(name) else {
             return self.parent.as_ref()?.lookup(name);
         };
+        // The engine looks the names of a failed expression up again, to tell of them: each level would double the work.
+        if lock(&self.state.failure).is_some() {
+            return Some(no_value());
+        }
         // A variable of the same name one level below is what `x: "{{ x }}"` under `with:` means.
         let visit = format!("{name}@{:p}", Arc::as_ptr(self));
         let cycle = {
@@ -200,12 +204,17 @@ impl Level {
         }
     }
 
-    /// Keeps why, and gives the value that makes whoever uses it fail.
+    /// Keeps why it has no value.
     fn fail(&self, diagnostic: Diagnostic) -> Value {
         let mut failure = lock(&self.state.failure);
         failure.get_or_insert(diagnostic);
-        Value::from(Error::new(ErrorKind::InvalidOperation, "a variable it uses has no value"))
+        no_value()
     }
+}
+
+/// Makes whoever uses it fail.
+fn no_value() -> Value {
+    Value::from(Error::new(ErrorKind::InvalidOperation, "a variable it uses has no value"))
 }
 
 impl Object for Level {

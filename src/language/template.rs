@@ -1,5 +1,6 @@
 //! Templates: expressions inside strings, and template files. An undefined variable is an error at its place.
 
+use super::bounds::{self, Room};
 use super::diagnostic::{Diagnostic, did_you_mean};
 use super::node::{Node, Yaml};
 use super::scope::{Scope, guarded_node};
@@ -100,8 +101,9 @@ impl Templates {
     /// # Errors
     /// The first thing that fails, at its place in the template.
     pub fn render_file(&self, name: &str, scope: &Scope) -> Result<(String, bool), Diagnostic> {
-        let (result, secret) =
-            scope.watch(|| self.env.get_template(name).and_then(|t| t.render(Value::from_dyn_object(scope.object()))));
+        let (result, secret) = scope.watch(|| {
+            self.env.get_template(name).and_then(|t| bounds::render(&t, Value::from_dyn_object(scope.object())))
+        });
         match result {
             Ok(text) => Ok((text, secret)),
             Err(error) => Err(self.explain(&error, None, scope, secret)),
@@ -155,7 +157,7 @@ impl Templates {
     fn render_text(&self, node: &Node, text: &str, scope: &Scope) -> Result<Node, Diagnostic> {
         let (value, secret) = self.evaluate(Kind::Text, text, scope);
         let explain = |e: minijinja::Error| self.explain(&e, Some((node, text)), scope, secret);
-        let mut rendered = value.and_then(|v| from_value(&v, node.span)).map_err(explain)?;
+        let mut rendered = value.and_then(|v| from_value(&v, node.span, &mut Room::new())).map_err(explain)?;
         if matches!(rendered.value, Yaml::Int(_) | Yaml::Float(_) | Yaml::Bool(_)) && rendered.lost.is_none() {
             rendered.lost = whole_expression(text).and_then(|name| scope.lost(name.trim()));
         }
@@ -178,7 +180,17 @@ impl Templates {
             Yaml::Bool(b) => Ok(*b),
             Yaml::String(text) => {
                 let (value, secret) = self.evaluate(Kind::Expression, whole_expression(text).unwrap_or(text), scope);
-                value.map(|v| v.is_true()).map_err(|e| self.explain(&e, Some((node, text)), scope, secret))
+                let value = value.map_err(|e| self.explain(&e, Some((node, text)), scope, secret))?;
+                if value.as_str().is_some() {
+                    // The text may be a secret: it is not to be in a message.
+                    let d = Diagnostic::error(
+                        "text as a condition",
+                        Some(node.span),
+                        "this comes to text, not to true or false",
+                    );
+                    return Err(d.help("as a condition even \"no\" would count as true: compare it, as in `x == \"yes\"`, or write `x | bool`"));
+                }
+                Ok(value.is_true())
             }
             Yaml::List(all) => {
                 for one in all {
@@ -311,11 +323,12 @@ pub fn is_template(text: &str) -> bool {
 }
 
 /// A template engine's value as a node at this place.
-pub fn from_value(value: &Value, span: Span) -> Result<Node, minijinja::Error> {
+fn from_value(value: &Value, span: Span, room: &mut Room) -> Result<Node, minijinja::Error> {
     let bad = |what: &str| minijinja::Error::new(ErrorKind::InvalidOperation, format!("the expression gives {what}"));
     if let Some(node) = guarded_node(value) {
         return Ok(placed(node, span));
     }
+    room.take(value.as_str().map_or(0, str::len))?;
     let yaml = match value.kind() {
         ValueKind::Undefined => return Err(minijinja::Error::from(ErrorKind::UndefinedError)),
         ValueKind::None => Yaml::Null,
@@ -326,12 +339,12 @@ pub fn from_value(value: &Value, span: Span) -> Result<Node, minijinja::Error> {
         },
         ValueKind::String => Yaml::String(value.as_str().unwrap_or_default().to_owned()),
         ValueKind::Seq | ValueKind::Iterable => {
-            Yaml::List(value.try_iter()?.map(|v| from_value(&v, span)).collect::<Result<_, _>>()?)
+            Yaml::List(value.try_iter()?.map(|v| from_value(&v, span, room)).collect::<Result<_, _>>()?)
         }
         ValueKind::Map => {
             let mut map = vec![];
             for key in value.try_iter()? {
-                let node = from_value(&value.get_item(&key)?, span)?;
+                let node = from_value(&value.get_item(&key)?, span, room)?;
                 map.push((Spanned { value: key.to_string(), span }, node));
             }
             Yaml::Map(map)

@@ -65,7 +65,7 @@ pub(super) fn evaluate(env: &Environment<'_>, kind: Kind, text: &str, context: V
     };
     let template = env.get_template(&format!("{MARK}{kind}{text}"))?;
     if !template.source().starts_with(OPEN) {
-        return template.render(context).map(Value::from);
+        return super::bounds::render(&template, context).map(Value::from);
     }
     let captured: Captured<'_> = template.render_captured(context)?;
     let value = captured.state().lookup(VALUE).filter(|v| !v.is_undefined());
