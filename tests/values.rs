@@ -149,3 +149,31 @@ fn the_inventory_of_a_limit_has_no_other_host() {
     let told = said(&files, &["inventory", "-i", "hosts.ini", "--host", "w1", "--limit", "w1"]);
     assert!(told.starts_with("exit 0\n") && told.contains("\"a\": 1"), "{told}");
 }
+
+#[test]
+fn the_command_line_is_the_strongest() {
+    let site = site("    - module: web\n      with: { port: 80 }\n");
+    let module = "parameters:\n  port: { type: int }\nresources:\n  - exec: \"listen {{ port }}\"\n";
+    let files = [("site.yml", site.as_str()), ("modules/web/module.yml", module)];
+    let told = said(&files, &["plan"]);
+    assert!(told.contains("exec[listen 80]"), "{told}");
+    let told = said(&files, &["plan", "-e", "port=81"]);
+    assert!(told.contains("exec[listen 81]"), "{told}");
+    let told = said(&files, &["plan", "-e", "port=many"]);
+    assert!(told.starts_with("exit 1\n") && told.contains("`port` is of type int"), "{told}");
+}
+
+#[test]
+fn a_name_of_trueup_s_own_is_no_variable() {
+    let plain = site("    []\n");
+    for name in ["facts", "groups", "group_names", "inventory_hostname"] {
+        let told = said(&[("site.yml", &plain)], &["validate", "-e", &format!("{name}=x")]);
+        assert!(told.starts_with("exit 1\n") && told.contains("reserved name"), "{told}");
+        let vars = format!("- hosts: all\n  vars: {{ {name}: x }}\n  resources: []\n");
+        let told = said(&[("site.yml", &vars)], &["validate"]);
+        assert!(told.starts_with("exit 1\n") && told.contains("site.yml:2"), "{told}");
+        // An inventory may be made for others, too.
+        let told = said(&[("site.yml", &plain), ("group_vars/all.yml", &format!("{name}: x\n"))], &["plan"]);
+        assert!(told.starts_with("exit 0\n") && told.contains("reserved name"), "{told}");
+    }
+}

@@ -3,6 +3,7 @@
 use super::contents::Contents;
 use super::module::{self, Module};
 use super::play::{self, Declaration, Entry, Play};
+use super::reserved::is_reserved;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::language::mask::masked;
 use crate::language::node::{Layer, Mapping, Node};
@@ -59,6 +60,11 @@ pub fn load(
     let mut plays = vec![];
     let mut stack = vec![];
     read_manifest(manifest, None, types, &mut sources, &mut found, &mut plays, &mut stack);
+
+    for (name, _) in extra_vars.iter().chain(plays.iter().flat_map(|p| p.vars.iter())).filter(|(n, _)| is_reserved(n)) {
+        let label = format!("`{}` is a name of trueup's own, whose value no variable changes", name.value);
+        found.push(Diagnostic::error("reserved name", Some(name.span), label).help("give the variable another name"));
+    }
 
     let mut modules = BTreeMap::new();
     let mut wanted: Vec<(String, crate::model::span::Span)> =
