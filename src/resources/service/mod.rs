@@ -72,6 +72,8 @@ pub struct Unit {
 
 /// What sets one init system apart from another.
 pub(super) trait Provider: Sync {
+    /// Why a title names no service. One name that the init system cannot read would keep it from telling of the others.
+    fn wrong(&self, title: &str) -> Option<String>;
     /// The full name of what a title means.
     fn unit(&self, title: &str) -> String;
     fn probe(&self, units: &[String], probe: &mut ProbeScript);
@@ -139,6 +141,9 @@ impl ResourceType for Service {
                 Diagnostic::error("no init system", Some(want.places.title), "the host has neither systemd nor OpenRC");
             return out.push(d.help("leave services out for it: `when: facts.init_system != \"none\"`"));
         };
+        if let Some(why) = provider.wrong(want.title()) {
+            out.push(Diagnostic::error("wrong title", Some(want.places.title), why));
+        }
         if want.params.masked.is_some() && !provider.can_mask() {
             let label = "only systemd can mask a service";
             out.push(Diagnostic::error("wrong parameter", Some(want.places.of("masked")), label));

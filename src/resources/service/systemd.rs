@@ -24,7 +24,22 @@ fn systemctl(verb: &str, unit: &str) -> Vec<String> {
     ["systemctl", verb, "--", unit].map(str::to_owned).to_vec()
 }
 
+/// Of a whole name, its kind included, in bytes: systemd.unit(5).
+const LONGEST: usize = 255;
+
 impl Provider for Systemd {
+    fn wrong(&self, title: &str) -> Option<String> {
+        let unit = self.unit(title);
+        let stem = KINDS.iter().find_map(|kind| unit.strip_suffix(kind)).unwrap_or(&unit);
+        let why = match stem.strip_suffix('@') {
+            _ if stem.is_empty() || stem.starts_with('@') => "is no name of a unit".to_owned(),
+            Some(_) => format!("is a template of units; name one that is made of it, such as {stem}NAME"),
+            None if unit.len() > LONGEST => format!("is longer than the {LONGEST} bytes that a unit's name may have"),
+            None => return None,
+        };
+        Some(format!("`{title}` {why}"))
+    }
+
     fn unit(&self, title: &str) -> String {
         if KINDS.iter().any(|k| title.ends_with(k)) { title.to_owned() } else { format!("{title}.service") }
     }
@@ -119,6 +134,17 @@ fn read(block: &HashMap<&str, &str>) -> Observed {
 mod tests {
     use super::*;
     use crate::shell::frame::Frame;
+
+    #[test]
+    fn a_name_that_systemd_cannot_read_is_refused() {
+        for fine in ["ssh", "ssh.service", "getty@tty1", "a@b.timer", "user@0.service", r"dev-disk\x2d1.swap"] {
+            assert_eq!(Systemd.wrong(fine), None);
+        }
+        for wrong in ["getty@", "getty@.service", "@", "@tty1", ".service", ".timer", &"a".repeat(256)] {
+            assert!(Systemd.wrong(wrong).is_some(), "{wrong}");
+        }
+        insta::assert_snapshot!(Systemd.wrong("getty@").unwrap(), @"`getty@` is a template of units; name one that is made of it, such as getty@NAME");
+    }
 
     #[test]
     fn blocks_are_matched_by_any_of_a_units_names() {
