@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use trueup::catalog::{Catalog, Selection};
-use trueup::facts::{Facts, Os};
+use trueup::facts::{Facts, InitSystem, Os};
 use trueup::language::diagnostic::Diagnostics;
 use trueup::manifest::evaluate::{HostInput, compile};
 use trueup::manifest::project;
@@ -33,6 +33,7 @@ fn catalog(files: &[(&str, &str)]) -> Result<Catalog, String> {
     let facts = Facts {
         hostname: "web1".into(),
         cpus: 4,
+        init_system: InitSystem::Systemd,
         os: Os { family: "debian".into(), id: "debian".into(), ..Os::default() },
         ..Facts::default()
     };
@@ -300,4 +301,16 @@ fn what_stands_in_a_home_comes_after_its_user() {
     assert_eq!(order(&said), ["directory[/home/zed]", "user[zed]", "file[/home/zed/.profile]"]);
     let link = "    - symlink: /home/zed\n      target: /data/zed\n    - user: zed\n";
     assert_eq!(order(link), ["symlink[/home/zed]", "user[zed]"]);
+}
+
+#[test]
+fn a_template_of_services_is_no_service() {
+    let site = "- hosts: all\n  resources:\n    - service: getty@\n      state: running\n    - service: getty@tty1\n      enabled: true\n";
+    insta::assert_snapshot!(catalog(&[("site.yml", site)]).unwrap_err(), @r"
+    error: wrong title (host web1)
+     --> site.yml:3:16
+      |
+    3 |     - service: getty@
+      |                ^^^^^^ `getty@` is a template of units; name one that is made of it, such as getty@NAME
+    ");
 }
