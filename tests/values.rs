@@ -123,6 +123,8 @@ fn variables_that_double_at_each_level_are_refused_at_their_place() {
         levels(40, |v| format!("{{{{ {v} }}}}{{{{ {v} }}}}"), "a page of text"),
         levels(40, |v| format!("{{{{ [{v}, {v}] }}}}"), "[1]"),
         levels(40, |v| format!("{{{{ {v} ~ {v} }}}}"), "text"),
+        levels(40, |v| format!("{{{{ [{v}, {v}] }}}}"), "[!secret hunter2]"),
+        levels(40, |v| format!("{{{{ [{v}, {v}] }}}}"), "[1.10]"),
     ] {
         let told = plan(&vars);
         assert!(told.starts_with("exit 1\n") && told.contains("more than 32 MiB"), "{told}");

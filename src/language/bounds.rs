@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 /// Bytes, of one text or of one value with all that is in it.
 const LARGEST: usize = 32 << 20;
-/// What each item of a list and each entry of a mapping counts for beside its text, in bytes.
+/// What each value and each key of a mapping counts for beside its text, in bytes.
 const ITEM: usize = 64;
 
 /// What is left for one value.
@@ -18,7 +18,7 @@ impl Room {
     }
 
     /// # Errors
-    /// There is no room for an item with so many bytes of text.
+    /// A value or a key with so many bytes of text is more than what is left.
     pub fn take(&mut self, bytes: usize) -> Result<(), Error> {
         self.0 = self.0.checked_sub(bytes.saturating_add(ITEM)).ok_or_else(too_large)?;
         Ok(())

@@ -326,7 +326,7 @@ pub fn is_template(text: &str) -> bool {
 fn from_value(value: &Value, span: Span, room: &mut Room) -> Result<Node, minijinja::Error> {
     let bad = |what: &str| minijinja::Error::new(ErrorKind::InvalidOperation, format!("the expression gives {what}"));
     if let Some(node) = guarded_node(value) {
-        return Ok(placed(node, span));
+        return placed(node, span, room);
     }
     room.take(value.as_str().map_or(0, str::len))?;
     let yaml = match value.kind() {
@@ -345,7 +345,9 @@ fn from_value(value: &Value, span: Span, room: &mut Room) -> Result<Node, miniji
             let mut map = vec![];
             for key in value.try_iter()? {
                 let node = from_value(&value.get_item(&key)?, span, room)?;
-                map.push((Spanned { value: key.to_string(), span }, node));
+                let key = key.to_string();
+                room.take(key.len())?;
+                map.push((Spanned { value: key, span }, node));
             }
             Yaml::Map(map)
         }
@@ -356,13 +358,19 @@ fn from_value(value: &Value, span: Span, room: &mut Room) -> Result<Node, miniji
 }
 
 /// As what an expression at this place gave; what is secret in it stays so.
-fn placed(node: &Node, span: Span) -> Node {
+fn placed(node: &Node, span: Span, room: &mut Room) -> Result<Node, minijinja::Error> {
+    room.take(node.as_str().map_or(0, str::len))?;
     let value = match &node.value {
-        Yaml::List(items) => Yaml::List(items.iter().map(|n| placed(n, span)).collect()),
+        Yaml::List(items) => Yaml::List(items.iter().map(|n| placed(n, span, room)).collect::<Result<_, _>>()?),
         Yaml::Map(map) => {
-            Yaml::Map(map.iter().map(|(k, v)| (Spanned { value: k.value.clone(), span }, placed(v, span))).collect())
+            let mut entries = vec![];
+            for (key, node) in map {
+                room.take(key.value.len())?;
+                entries.push((Spanned { value: key.value.clone(), span }, placed(node, span, room)?));
+            }
+            Yaml::Map(entries)
         }
         scalar => scalar.clone(),
     };
-    Node { span, value, secret: node.secret, rendered: true, lost: node.lost.clone() }
+    Ok(Node { span, value, secret: node.secret, rendered: true, lost: node.lost.clone() })
 }
