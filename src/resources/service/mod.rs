@@ -73,7 +73,9 @@ pub struct Unit {
 /// What sets one init system apart from another.
 pub(super) trait Provider: Sync {
     /// Why a title names no service. One name that the init system cannot read would keep it from telling of the others.
-    fn wrong(&self, title: &str) -> Option<String>;
+    fn wrong(&self, _title: &str) -> Option<String> {
+        None
+    }
     /// The full name of what a title means.
     fn unit(&self, title: &str) -> String;
     fn probe(&self, units: &[String], probe: &mut ProbeScript);
@@ -132,18 +134,18 @@ impl ResourceType for Service {
     type Observed = Observed;
 
     fn check(&self, want: &Want<Params>, facts: &Facts, out: &mut Diagnostics) {
+        let provider = provider(facts);
         if !is_name(want.title()) {
             let label = format!("`{}` is no name of a service", want.title().escape_debug());
             out.push(Diagnostic::error("wrong title", Some(want.places.title), label));
+        } else if let Some(why) = provider.and_then(|p| p.wrong(want.title())) {
+            out.push(Diagnostic::error("wrong title", Some(want.places.title), why));
         }
-        let Some(provider) = provider(facts) else {
+        let Some(provider) = provider else {
             let d =
                 Diagnostic::error("no init system", Some(want.places.title), "the host has neither systemd nor OpenRC");
             return out.push(d.help("leave services out for it: `when: facts.init_system != \"none\"`"));
         };
-        if let Some(why) = provider.wrong(want.title()) {
-            out.push(Diagnostic::error("wrong title", Some(want.places.title), why));
-        }
         if want.params.masked.is_some() && !provider.can_mask() {
             let label = "only systemd can mask a service";
             out.push(Diagnostic::error("wrong parameter", Some(want.places.of("masked")), label));

@@ -10,10 +10,6 @@ fn words(argv: &[&str]) -> Vec<String> {
 }
 
 impl Provider for Openrc {
-    fn wrong(&self, _: &str) -> Option<String> {
-        None
-    }
-
     fn unit(&self, title: &str) -> String {
         title.strip_suffix(".service").unwrap_or(title).to_owned()
     }
