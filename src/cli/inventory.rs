@@ -2,6 +2,7 @@ use super::args::HostArgs;
 use super::loaded;
 use super::output::{self, CliError, Output};
 use crate::inventory::show;
+use std::collections::HashSet;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -17,11 +18,9 @@ pub struct Args {
 
 pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     let (mut inventory, mut sources) = loaded::load_inventory(&args.hosts, output)?;
-    let limited = match &args.hosts.limit {
-        Some(limit) => Some(loaded::limit(&inventory, limit, output)?),
-        None => None,
-    };
-    let within = |host: &str| limited.as_ref().is_none_or(|hosts| hosts.iter().any(|h| h == host));
+    let limited = args.hosts.limit.as_ref().map(|text| loaded::limit(&inventory, text, output)).transpose()?;
+    let among: Option<HashSet<&str>> = limited.as_ref().map(|hosts| hosts.iter().map(String::as_str).collect());
+    let within = |host: &str| among.as_ref().is_none_or(|hosts| hosts.contains(host));
     if let Some(host) = args.host.as_deref().filter(|h| inventory.host(h).is_some() && !within(h)) {
         return Err(CliError::Other(format!("{host} is not among the hosts of --limit")));
     }
