@@ -177,5 +177,9 @@ fn a_name_of_trueup_s_own_is_no_variable() {
         // An inventory may be made for others, too.
         let told = said(&[("site.yml", &plain), ("group_vars/all.yml", &format!("{name}: x\n"))], &["plan"]);
         assert!(told.starts_with("exit 0\n") && told.contains("reserved name"), "{told}");
+        let hosts = "all:\n  hosts:\n    a: {ansible_connection: local}\n    b: {ansible_connection: local}\n";
+        let vars = format!("{name}: x\n");
+        let told = said(&[("site.yml", &plain), ("hosts.yml", hosts), ("group_vars/all.yml", &vars)], &["plan"]);
+        assert_eq!(told.matches("reserved name").count(), 1, "{told}");
     }
 }

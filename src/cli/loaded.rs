@@ -10,6 +10,7 @@ use crate::language::diagnostic::{Diagnostics, Severity};
 use crate::language::settings::{self, Settings};
 use crate::language::vault::Keyring;
 use crate::manifest::project::{self, Project};
+use crate::manifest::reserved;
 use crate::model::span::{Sources, Span};
 use crate::resources::types::TYPES;
 use minijinja::Value;
@@ -181,6 +182,12 @@ pub fn load_project(args: &ProjectArgs, output: &Output) -> Result<Loaded, CliEr
         return Err(CliError::Other(format!("{why}: there is nothing to do")));
     }
     open(&mut inventory, hosts.iter().map(|(h, _)| h.as_str()), &keyring, &sources, output)?;
+    let mut found = Diagnostics::default();
+    for layer in hosts.iter().flat_map(|(host, _)| inventory.vars_of(host)) {
+        // An inventory may be made for others, too.
+        reserved::find(layer.vars, Severity::Warning, &mut found);
+    }
+    warn(&found, &sources, output);
     let identity = settings.identity(&args.manifest);
     Ok(Loaded { project: Arc::new(project), identity, undo: settings.undo, inventory, hosts })
 }

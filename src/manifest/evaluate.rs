@@ -5,7 +5,6 @@ use super::health;
 use super::module;
 use super::play::{Declaration, Play};
 use super::project::Project;
-use super::reserved::is_reserved;
 use crate::catalog::departed::Removal;
 use crate::catalog::draft::Draft;
 use crate::catalog::entry::{Entry, References};
@@ -64,10 +63,6 @@ pub fn compile_with(
 ) -> Result<Catalog, Diagnostics> {
     let facts_value = Value::from(Serde(&facts));
     let mut evaluator = Evaluator { project, draft: Draft::new(host.name, facts) };
-    for (name, _) in host.vars.iter().flat_map(|layer| layer.iter()).filter(|(name, _)| is_reserved(name)) {
-        let label = format!("`{}` is a name of trueup's own, whose value this does not change", name.value);
-        evaluator.draft.found.push(Diagnostic::warning("reserved name", Some(name.span), label));
-    }
     for play in &host.plays {
         let layers = host.vars.iter().copied().chain([&play.vars, &project.extra_vars]);
         let fixed = HashMap::from([

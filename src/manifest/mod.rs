@@ -7,5 +7,5 @@ pub mod health;
 pub mod module;
 pub mod play;
 pub mod project;
-mod reserved;
+pub mod reserved;
 pub mod rollout;

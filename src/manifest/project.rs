@@ -3,8 +3,8 @@
 use super::contents::Contents;
 use super::module::{self, Module};
 use super::play::{self, Declaration, Entry, Play};
-use super::reserved::is_reserved;
-use crate::language::diagnostic::{Diagnostic, Diagnostics};
+use super::reserved;
+use crate::language::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::language::mask::masked;
 use crate::language::node::{Layer, Mapping, Node};
 use crate::language::template::Templates;
@@ -61,9 +61,8 @@ pub fn load(
     let mut stack = vec![];
     read_manifest(manifest, None, types, &mut sources, &mut found, &mut plays, &mut stack);
 
-    for (name, _) in extra_vars.iter().chain(plays.iter().flat_map(|p| p.vars.iter())).filter(|(n, _)| is_reserved(n)) {
-        let label = format!("`{}` is a name of trueup's own, whose value no variable changes", name.value);
-        found.push(Diagnostic::error("reserved name", Some(name.span), label).help("give the variable another name"));
+    for vars in plays.iter().map(|play| &*play.vars).chain([&extra_vars]) {
+        reserved::find(vars, Severity::Error, &mut found);
     }
 
     let mut modules = BTreeMap::new();
