@@ -1,7 +1,7 @@
 //! Going back: what a run did is taken back from what the host itself has kept.
 
 use crate::host::{Fleet, Kind};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Difference, Snapshot};
 use crate::trueup::{example, manifest, on, trueup};
 
 /// What a rollback does not bring back, by the beginning of the path, and why.
@@ -37,14 +37,14 @@ const STAYS: &[(&str, &str)] = &[
     ("etc/trueup", "the firewall's folder"),
 ];
 
+/// Whether a rollback leaves it as it is.
+pub fn is_left(difference: &Difference) -> bool {
+    STAYS.iter().any(|(path, _)| difference.path.to_string_lossy().starts_with(path))
+}
+
 pub fn assert_as_before(before: &Snapshot, after: &Snapshot) {
     let before = before.clone().without_mtimes();
-    let left: Vec<String> = before
-        .differences(after)
-        .iter()
-        .filter(|d| !STAYS.iter().any(|(path, _)| d.path.to_string_lossy().starts_with(path)))
-        .map(ToString::to_string)
-        .collect();
+    let left: Vec<String> = before.differences(after).iter().filter(|d| !is_left(d)).map(ToString::to_string).collect();
     assert!(left.is_empty(), "{}", left.join("\n"));
 }
 

@@ -1,6 +1,7 @@
 //! One apply is enough: what packages, users and commands bring is probed again and judged anew before the rest goes on.
 
 use crate::host::{Fleet, Host, Kind};
+use crate::offered::{self, Offered};
 use crate::trueup::{Ran, Trueup, manifest, on, run_with, trueup};
 use std::path::PathBuf;
 
@@ -23,31 +24,21 @@ systemctl disable --now brings.service 2>/dev/null || true
 "#;
 const UNIT: &str = "[Service]\nExecStart=/usr/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n";
 
-/// Makes the package on the host and offers it to apt there.
 fn offer(host: &Host) {
-    let script = format!(
-        r#"set -e
-t=/srv/brings; rm -rf $t; mkdir -p $t/DEBIAN $t/etc/brings/conf.d $t/lib/systemd/system $t/usr/bin
-cat >$t/DEBIAN/postinst <<'END'
-{POSTINST}END
-cat >$t/DEBIAN/prerm <<'END'
-{PRERM}END
-chmod 0755 $t/DEBIAN/postinst $t/DEBIAN/prerm
-printf '%s' '{UNIT}' >$t/lib/systemd/system/brings.service
-echo default >$t/etc/brings/conf.d/default
-echo '[main]' >$t/etc/brings/main.conf
-printf '#!/bin/sh\necho brings\n' >$t/usr/bin/brings; chmod 0755 $t/usr/bin/brings
-printf '%s\n' /etc/brings/main.conf >$t/DEBIAN/conffiles
-printf '%s\n' 'Package: brings' 'Version: 1.0' 'Architecture: all' 'Maintainer: fleet <root@localhost>' 'Description: brings much' >$t/DEBIAN/control
-cd /srv/packages
-dpkg-deb --root-owner-group --build $t brings_1.0_all.deb >/dev/null
-rm -rf $t
-f=brings_1.0_all.deb
-{{ echo; dpkg-deb -f $f; echo "Filename: ./$f"; echo "Size: $(stat -c %s $f)"; echo "SHA256: $(sha256sum $f | cut -d' ' -f1)"; }} >>Packages
-apt-get update -qq
-"#
-    );
-    host.sh(&script).text();
+    let text = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+    let brings = Offered {
+        name: "brings".into(),
+        version: "1.0".into(),
+        files: text(&[
+            ("/etc/brings/main.conf", "[main]\n"),
+            ("/etc/brings/conf.d/default", "default\n"),
+            ("/lib/systemd/system/brings.service", UNIT),
+            ("/usr/bin/brings", "#!/bin/sh\necho brings\n"),
+        ]),
+        scripts: text(&[("postinst", POSTINST), ("prerm", PRERM)]),
+        ..Offered::default()
+    };
+    offered::offer(host, &[brings]);
 }
 
 fn site(fleet: &Fleet, resources: &str) -> PathBuf {
