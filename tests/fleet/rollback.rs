@@ -153,7 +153,7 @@ fn a_command_is_taken_back_where_and_as_whom_it_has_run() {
     );
     trueup(&fleet, "apply", &site, &["--yes"]).code(0);
     on(&fleet, &["rollback", "last", "--plan"]).code(2).says("pwd >undone");
-    on(&fleet, &["rollback", "last", "--yes"]);
+    on(&fleet, &["rollback", "last", "--yes"]).code(3).says("Directory not empty");
     for host in [fleet.host("web1"), fleet.host("box")] {
         assert_eq!(host.sh("cat '/srv/it'\\''s here/undone'").text(), "/srv/it's here", "{}", host.name);
     }
