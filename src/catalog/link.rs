@@ -52,6 +52,8 @@ pub(super) struct Linked<'a> {
     by_key: HashMap<(&'a str, String), usize>,
     /// By path: what others can stand in.
     holders: HashMap<String, usize>,
+    /// What stands at a path.
+    places: HashMap<String, usize>,
     /// By path: what brings it as a home.
     homes: HashMap<String, usize>,
     /// From the number a resource was declared under to its number here.
@@ -68,6 +70,7 @@ impl<'a> Linked<'a> {
             by_title: HashMap::with_capacity(count),
             by_key: HashMap::with_capacity(count),
             holders: HashMap::new(),
+            places: HashMap::new(),
             homes: HashMap::new(),
             number: Vec::with_capacity(count),
         };
@@ -116,6 +119,9 @@ impl<'a> Linked<'a> {
     fn find_places(&mut self, lists: &[List]) {
         for (n, p) in self.kept.iter().enumerate() {
             let Some(batch) = batch(lists, p) else { continue };
+            if let Some(made) = batch.makes(p.index) {
+                self.places.entry(made.path.to_owned()).or_insert(n);
+            }
             if let Some(made) = batch.makes(p.index).filter(|made| made.holds) {
                 let holder = self.holders.entry(made.path.to_owned()).or_insert(n);
                 if self.kept.get(*holder).is_some_and(|other| other.ty > p.ty) {
@@ -201,6 +207,7 @@ impl<'a> Linked<'a> {
             }
             let others = match need {
                 Need::Resource { kind, key } => [self.by_key.get(&(kind, key)).copied(), None],
+                Need::At(path) => [self.places.get(&path).copied(), None],
                 Need::Parent(path) => [nearest(&self.holders, &path), nearest(&self.homes, &path)],
                 Need::Home(path) => [self.homes.get(&path).copied(), None],
             };

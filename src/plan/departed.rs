@@ -20,6 +20,14 @@ pub(super) fn left(catalog: &Catalog, seen: &Seen<'_>) -> BTreeMap<usize, String
     if departed.is_empty() {
         return BTreeMap::new();
     }
+    let places: HashMap<&str, (usize, bool)> = departed
+        .values()
+        .filter_map(|&n| {
+            let resource = catalog.resources.get(n)?;
+            let made = catalog.batches.get(resource.batch)?.makes(resource.index)?;
+            Some((made.path, (n, made.holds)))
+        })
+        .collect();
     let mut left = BTreeMap::new();
     let mut edges = Edges::default();
     catalog.batches.iter().for_each(|b| b.relate(&mut edges));
@@ -30,21 +38,22 @@ pub(super) fn left(catalog: &Catalog, seen: &Seen<'_>) -> BTreeMap<usize, String
             continue;
         }
         let needed = match need {
-            Need::Resource { kind, key } => departed.get(&(*kind, key.as_str())),
+            Need::Resource { kind, key } => departed.get(&(*kind, key.as_str())).copied(),
+            Need::At(path) => places.get(path.as_str()).map(|(n, _)| *n),
             Need::Parent(path) => {
-                above(path).find_map(|at| ["directory", "symlink"].iter().find_map(|kind| departed.get(&(*kind, at))))
+                above(path).find_map(|at| places.get(at).filter(|(_, holds)| *holds).map(|(n, _)| *n))
             }
             // A home stays where its user goes, unless that asks for more.
             Need::Home(_) => None,
         };
         if let Some(n) = needed {
-            left.entry(*n).or_insert_with(|| format!("{id} is still in the manifest and needs it"));
+            left.entry(n).or_insert_with(|| format!("{id} is still in the manifest and needs it"));
         }
     }
     for &n in departed.values() {
         if let Some(resource) = catalog.resources.get(n)
             && let Some(Err(_)) = seen.diff(resource, &Ahead::default())
-            && resource.id.kind != "directory"
+            && !catalog.batches.get(resource.batch).is_some_and(|b| b.ty().goes_empty())
         {
             // Why is told when it is judged.
             left.entry(n).or_default();

@@ -13,6 +13,7 @@ use crate::resources::difference::{Action, Ahead, Brings, Changes, Difference, S
 use crate::shell::frame::Frame;
 use crate::shell::probe::{Answers, ProbeScript, Query};
 use crate::shell::steps::{PlannedStep, Steps, Undo};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A probe of a catalog, or of a part of it: the questions, and which resources they are about.
@@ -317,7 +318,9 @@ impl Draft<'_> {
         if brings == Brings::Anything {
             self.opened.entry(n).or_insert_with(|| resource.id.clone());
         }
-        self.ahead.push(resource.id.clone(), resource.key.clone(), difference.clone(), brings.clone());
+        let ty = catalog.batches.get(resource.batch).map(|b| b.ty());
+        let path = ty.and_then(|ty| ty.path(&resource.key)).map(Cow::into_owned);
+        self.ahead.push(resource.id.clone(), resource.key.clone(), path, difference.clone(), brings.clone());
         self.plan.changes.push(Change {
             id: resource.id.clone(),
             name: resource.name.clone(),

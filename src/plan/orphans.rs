@@ -15,6 +15,7 @@ use crate::resources::types::TYPES;
 use crate::resources::{Departed, Orphaned};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
 /// One resource that has left the manifest.
@@ -61,7 +62,8 @@ pub fn of<'a>(catalog: &Whole, ledger: &'a Ledger, owner: &Owner) -> Vec<Found<'
     let managed: HashSet<Thing> = declared(catalog).map(|r| Thing::of(r.id.kind.as_str(), &r.key)).collect();
     let mut places: HashMap<String, &ResourceId> = HashMap::new();
     for resource in declared(catalog) {
-        if let Some(path) = path(resource.id.kind.as_str(), &resource.key) {
+        let ty = catalog.batches.get(resource.batch).map(|b| b.ty());
+        if let Some(path) = ty.and_then(|ty| path(ty, &resource.key)) {
             places.entry(path).or_insert(&resource.id);
         }
     }
@@ -218,8 +220,8 @@ fn fate(entry: &Entry, ledger: &Ledger, owner: &Owner, places: &HashMap<String, 
             "the host's ledger has {lines} that cannot be read, and might say that it is another's"
         ));
     }
-    let path = path(&entry.kind, entry.key());
-    let same_place = path.iter().flat_map(|path| PATHS.iter().map(move |kind| Thing::of(kind, path)));
+    let path = type_of(entry).and_then(|ty| path(ty, entry.key()));
+    let same_place = path.iter().flat_map(|path| things_at(path));
     for thing in [entry.thing()].into_iter().chain(same_place) {
         if let Some((other, _)) = ledger.others(owner, &thing).next() {
             let who = other.map_or_else(|| "another project".to_owned(), |o| visible(&o.to_string()));
@@ -255,14 +257,14 @@ pub fn type_of(entry: &Entry) -> Option<&'static dyn Type> {
     TYPES.iter().copied().find(|t| t.name() == entry.kind)
 }
 
-const PATHS: &[&str] = &["file", "directory", "symlink"];
+/// The path of what stands among the host's files.
+fn path(ty: &dyn Type, key: &str) -> Option<String> {
+    ty.path(key).map(Cow::into_owned)
+}
 
-/// The path of what is one.
-fn path(kind: &str, key: &str) -> Option<String> {
-    match kind {
-        "cron" => Some(format!("/etc/cron.d/{key}")),
-        kind => PATHS.contains(&kind).then(|| key.to_owned()),
-    }
+/// All that one could be that stands at this path and is named by it.
+fn things_at(path: &str) -> impl Iterator<Item = Thing> {
+    TYPES.iter().filter(move |ty| ty.path(path).as_deref() == Some(path)).map(move |ty| Thing::of(ty.name(), path))
 }
 
 /// In which order entries are removed, by their numbers: each before what it came after; else the last that was put into

@@ -10,6 +10,7 @@ use crate::model::body::{Body, Digest};
 use crate::model::id::ResourceId;
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript};
 use crate::shell::steps::Steps;
+use std::borrow::Cow;
 
 /// A resource as a manifest declares it, all templates rendered.
 #[derive(Clone, Debug)]
@@ -46,6 +47,8 @@ pub trait Type: Sync {
     fn runs_as(&self) -> bool;
     fn refreshes(&self) -> bool;
     fn orphaned(&self) -> Orphaned;
+    fn goes_empty(&self) -> bool;
+    fn path<'k>(&self, key: &'k str) -> Option<Cow<'k, str>>;
     fn stands_on(&self, title: &str, kind: &str, key: &str) -> bool;
     /// The parameters' JSON Schema.
     fn schema(&self) -> schemars::Schema;
@@ -163,6 +166,14 @@ impl<T: ResourceType> Type for T {
 
     fn orphaned(&self) -> Orphaned {
         T::ORPHANED
+    }
+
+    fn goes_empty(&self) -> bool {
+        T::GOES_EMPTY
+    }
+
+    fn path<'k>(&self, key: &'k str) -> Option<Cow<'k, str>> {
+        ResourceType::path(self, key)
     }
 
     fn stands_on(&self, title: &str, kind: &str, key: &str) -> bool {

@@ -159,6 +159,10 @@ impl ResourceType for Cron {
         }
     }
 
+    fn path<'k>(&self, key: &'k str) -> Option<Cow<'k, str>> {
+        Some(Cow::Owned(format!("/etc/cron.d/{key}")))
+    }
+
     fn key<'a>(&self, want: &'a Want<Params>, _: &Facts) -> Cow<'a, str> {
         Cow::Owned(file_name(want.title()))
     }

@@ -161,19 +161,23 @@ pub struct Changes {
     list: Vec<Made>,
     by_key: HashMap<Kind, HashMap<String, usize>>,
     by_type: HashMap<Kind, Vec<usize>>,
+    by_path: HashMap<String, Vec<usize>>,
     /// Those that bring what nobody can tell beforehand.
     open: Vec<usize>,
 }
 
 impl Changes {
-    /// `key`: the resource's identity on the host.
-    pub fn push(&mut self, id: ResourceId, key: String, difference: Difference, brings: Brings) {
+    /// `key`: the resource's identity on the host; `path`: where it stands among the host's files, if it does.
+    pub fn push(&mut self, id: ResourceId, key: String, path: Option<String>, difference: Difference, brings: Brings) {
         let number = self.list.len();
         if !brings.is_nothing() {
             self.open.push(number);
         }
         self.by_key.entry(id.kind.clone()).or_default().entry(key).or_insert(number);
         self.by_type.entry(id.kind.clone()).or_default().push(number);
+        if let Some(path) = path {
+            self.by_path.entry(path).or_default().push(number);
+        }
         self.list.push(Made { id, difference, brings });
     }
 }
@@ -204,8 +208,14 @@ impl<'a> Ahead<'a> {
 
     /// Whether a change ahead removes what stands at this path.
     pub fn is_gone(&self, path: &str) -> bool {
-        let removed = |kind: &&str| self.change(kind, path).is_some_and(|d| d.action == Action::Remove);
-        ["file", "symlink", "directory"].iter().any(removed)
+        let Some(changes) = self.changes else { return false };
+        let mut numbers = changes.by_path.get(path).into_iter().flatten();
+        numbers.any(|n| changes.list.get(*n).is_some_and(|made| made.difference.action == Action::Remove))
+    }
+
+    /// The paths at which changes ahead change something.
+    pub fn paths(&self) -> impl Iterator<Item = &'a str> {
+        self.changes.into_iter().flat_map(|changes| changes.by_path.keys().map(String::as_str))
     }
 
     /// Whether a change ahead can bring anything, so that what is missing now may be there by then.

@@ -181,7 +181,7 @@ impl ResourceType for Exec {
 
     fn relate(&self, want: &Want<Params>, edges: &mut Edges) {
         if let Some(cwd) = &want.params.cwd {
-            edges.require(&want.id, "directory", cwd.as_str());
+            edges.require_at(&want.id, cwd);
             edges.require_parent(&want.id, cwd);
         }
         if let Some(creates) = &want.params.creates {
@@ -192,7 +192,7 @@ impl ResourceType for Exec {
         }
         // A script that the same catalog writes is there before it is run.
         if let Some(program) = command(want).split_whitespace().next().filter(|p| p.starts_with('/')) {
-            edges.require(&want.id, "file", program);
+            edges.require_at(&want.id, program);
         }
     }
 

@@ -13,6 +13,7 @@ use crate::shell::probe::{Answers, BadAnswer, ProbeScript};
 use crate::shell::steps::Steps;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::borrow::Cow;
 
 /// The largest text that is shown line by line, in bytes; a probe brings along no larger one either.
 const SHOWN: u64 = 128 * 1024;
@@ -195,6 +196,10 @@ impl ResourceType for File {
             FileState::Present(stat) => stat.digest.as_ref().map(|d| d.as_str().to_owned()),
             FileState::Absent => None,
         }
+    }
+
+    fn path<'k>(&self, key: &'k str) -> Option<Cow<'k, str>> {
+        Some(Cow::Borrowed(key))
     }
 
     fn makes<'a>(&self, want: &'a Want<Params>) -> Option<Made<'a>> {

@@ -127,6 +127,8 @@ pub struct Edges(pub(crate) Vec<(ResourceId, Need)>);
 pub enum Need {
     /// One resource, by type and key.
     Resource { kind: &'static str, key: String },
+    /// What stands at this path.
+    At(String),
     /// The nearest resource above this path that others can stand in, and the one whose home that path is in.
     Parent(String),
     /// The resource whose home this path is.
@@ -145,6 +147,11 @@ impl Edges {
     /// `of` comes after the resource of type `kind` with this key. Where the catalog has none, nothing is meant.
     pub fn require(&mut self, of: &ResourceId, kind: &'static str, key: impl Into<String>) {
         self.0.push((of.clone(), Need::Resource { kind, key: key.into() }));
+    }
+
+    /// `of` comes after whatever stands at `path`.
+    pub fn require_at(&mut self, of: &ResourceId, path: &str) {
+        self.0.push((of.clone(), Need::At(path.to_owned())));
     }
 
     /// `of` comes after whatever makes the directory that `path` stands in.
@@ -179,6 +186,8 @@ pub trait ResourceType: Sync + 'static {
 
     /// What becomes of one that has left the manifest.
     const ORPHANED: Orphaned;
+    /// Whether one that has left the manifest can go only once others have, so that there is no judging it before that.
+    const GOES_EMPTY: bool = false;
 
     /// Unknown keys denied; the fields' docs are what `trueup doc` and the editor's schema say, so that they cannot disagree.
     type Params: DeserializeOwned + JsonSchema + Send + Sync;
@@ -214,6 +223,11 @@ pub trait ResourceType: Sync + 'static {
     /// Whether one of this title stands on that resource, and so ends with it: a service on its unit file.
     fn stands_on(&self, _title: &str, _kind: &str, _key: &str) -> bool {
         false
+    }
+
+    /// Where one with this key stands among the host's files, if it is one.
+    fn path<'k>(&self, _key: &'k str) -> Option<Cow<'k, str>> {
+        None
     }
 
     /// The path that it manages as a file, a directory or a link, whether that is to be there or not.

@@ -13,6 +13,7 @@ use crate::shell::probe::{Answers, BadAnswer, ProbeScript};
 use crate::shell::steps::Steps;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::borrow::Cow;
 
 pub struct Symlink;
 
@@ -116,6 +117,10 @@ impl ResourceType for Symlink {
         }
     }
 
+    fn path<'k>(&self, key: &'k str) -> Option<Cow<'k, str>> {
+        Some(Cow::Borrowed(key))
+    }
+
     fn makes<'a>(&self, want: &'a Want<Params>) -> Option<Made<'a>> {
         Some(Made { path: want.title(), holds: true })
     }
@@ -123,10 +128,7 @@ impl ResourceType for Symlink {
     fn relate(&self, want: &Want<Params>, edges: &mut Edges) {
         edges.require_parent(&want.id, want.title());
         if let (Some(target), Presence::Present) = (&want.params.target, want.params.state) {
-            let path = leads_to(want.title(), target);
-            for kind in ["file", "directory", "symlink"] {
-                edges.require(&want.id, kind, path.clone());
-            }
+            edges.require_at(&want.id, &leads_to(want.title(), target));
         }
     }
 

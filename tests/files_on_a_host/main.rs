@@ -223,7 +223,8 @@ fn what_a_change_ahead_makes_is_reckoned_with() {
             let mut changes = Changes::default();
             for (id, key, difference) in ahead {
                 let brings = if id.kind == "package" { Brings::Anything } else { Brings::Nothing };
-                changes.push(id, key, difference, brings);
+                let path = Some(key.clone()).filter(|key| key.starts_with('/'));
+                changes.push(id, key, path, difference, brings);
             }
             let difference = seen.diff(0, &Ahead::new(&changes));
             assert_eq!(difference.is_ok(), possible, "{kind} {changes:?}");

@@ -14,6 +14,7 @@ use crate::shell::steps::{Attributes, Steps};
 use crate::shell::tree::{self, TreeEntry};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 pub struct Directory;
@@ -124,6 +125,7 @@ impl ResourceType for Directory {
     const ABOUT: &'static str = "A directory: its owner, group and mode, and what is in it.";
     const EXAMPLE: &'static str = "- directory: /srv/app\n  owner: app\n  group: app\n  mode: \"0750\"\n- directory: /etc/app/conf.d\n  parents: true\n  purge: true\n";
     const ORPHANED: Orphaned = Orphaned::Removed("state: absent");
+    const GOES_EMPTY: bool = true;
 
     type Params = Params;
     type Observed = Observed;
@@ -157,6 +159,10 @@ impl ResourceType for Directory {
 
     fn is_present(&self, want: &Want<Params>) -> bool {
         want.params.state == Presence::Present
+    }
+
+    fn path<'k>(&self, key: &'k str) -> Option<Cow<'k, str>> {
+        Some(Cow::Borrowed(key))
     }
 
     fn makes<'a>(&self, want: &'a Want<Params>) -> Option<Made<'a>> {

@@ -109,7 +109,7 @@ const UNIT_FOLDERS: &[&str] =
 /// Whether a change ahead writes a unit file, or the script of a service.
 fn unit_files(ahead: &Ahead<'_>) -> bool {
     let is_one = |path: &str| path.starts_with("/etc/init.d/") || UNIT_FOLDERS.iter().any(|f| path.starts_with(f));
-    ["file", "symlink"].iter().any(|kind| ahead.of_type(kind).any(|(id, _)| is_one(&id.title)))
+    ahead.paths().any(is_one)
 }
 
 fn yes(b: bool) -> Shown {
