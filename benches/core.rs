@@ -16,8 +16,8 @@ use trueup::language::diagnostic::Diagnostics;
 use trueup::manifest::evaluate::{HostInput, compile};
 use trueup::manifest::project::{self, Project};
 use trueup::model::span::Sources;
-use trueup::plan::diff;
 use trueup::plan::past::Past;
+use trueup::plan::{diff, probe};
 use trueup::resources::types::TYPES;
 use trueup::shell::frame::{Frame, FrameParser, Limits, Nonce};
 
@@ -121,7 +121,7 @@ fn catalogs(project: &Project, hosts: usize) -> usize {
 /// A real shell's answers to a catalog's probe.
 fn answers(catalog: &Catalog) -> Vec<Frame> {
     let nonce = Nonce::new([7; 16]);
-    let text = diff::probe(catalog).script.into_text(&nonce);
+    let text = probe::all_and_kept(catalog).script.into_text(&nonce);
     let mut child = Command::new("sh").arg("-s").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a shell");
     let mut stdin = child.stdin.take().expect("its input");
     let writer = std::thread::spawn(move || stdin.write_all(&text));
@@ -133,8 +133,8 @@ fn answers(catalog: &Catalog) -> Vec<Frame> {
 }
 
 fn changes(catalog: &Catalog, frames: &[Frame]) -> usize {
-    let probe = diff::probe(catalog);
-    let seen = diff::observe(catalog, &probe, frames.to_vec(), 0);
+    let probe = probe::all_and_kept(catalog);
+    let seen = probe::observe(catalog, &probe, frames.to_vec(), 0);
     let plan = diff::plan(catalog, &seen, vec![], &Past::default());
     assert!(plan.unjudged.is_empty() && plan.blocked.is_empty());
     plan.changes.len()

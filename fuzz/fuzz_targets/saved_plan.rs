@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use trueup::plan::diff;
+use trueup::plan::probe;
 use trueup::report::style::Style;
 use trueup::report::text;
 use trueup::saved::{SavedPlan, file};
@@ -19,7 +19,7 @@ fuzz_target!(|data: &[u8]| {
     for host in opened {
         let facts = host.saved.basis.facts.clone();
         if let Ok(catalog) = host.saved.basis.parts.assemble(facts) {
-            let _ = diff::probe(&catalog);
+            let _ = probe::all_and_kept(&catalog);
         }
     }
 });

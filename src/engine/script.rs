@@ -10,8 +10,8 @@ use crate::journal::{self, Record, RecordedChange, RecordedStep};
 use crate::ledger::{self, Entry, Note, Owner, When};
 use crate::model::id::ResourceId;
 use crate::model::run_name::RunName;
-use crate::plan::diff;
 use crate::plan::notes::Notes;
+use crate::plan::probe;
 use crate::plan::{Change, HostPlan};
 use crate::resources::Together;
 use crate::resources::difference::Action;
@@ -265,7 +265,7 @@ fn looks(catalog: &Catalog, plan: &HostPlan) -> (Vec<(Vec<usize>, ProbeScript)>,
         let all = catalog.batches.get(*batch).is_some_and(|b| b.ty().together() == Together::All);
         let size = if all { members.len() } else { members.len().div_ceil(GROUPS) };
         for group in members.chunks(size.max(1)) {
-            let probe = diff::probe_of(catalog, group.iter().map(|(_, resource)| *resource));
+            let probe = probe::of(catalog, group.iter().map(|(_, resource)| *resource));
             // A guard is a foreign command: it runs while planning, and at no other time.
             if probe.script.guards().is_empty() {
                 looks.push((group.iter().map(|(n, _)| *n).collect(), probe.script));

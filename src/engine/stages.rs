@@ -4,8 +4,8 @@ use super::outcome::{ChangeResult, ChangeStatus};
 use crate::catalog::Catalog;
 use crate::model::id::ResourceId;
 use crate::plan::basis::{Held, Left};
-use crate::plan::diff::{self, Seen};
 use crate::plan::past::Past;
+use crate::plan::probe::{self, Seen};
 use crate::plan::{Change, HostPlan};
 use crate::resources::difference::{Action, Brings, Property};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -165,7 +165,7 @@ impl Stages {
         for resource in touched {
             let Some(last) = self.past.last(resource) else { continue };
             let Some(change) = self.plan.changes.get(last).filter(|c| c.verifiable) else { continue };
-            let Some(left) = diff::still_different(catalog, seen, resource) else { continue };
+            let Some(left) = probe::still_different(catalog, seen, resource) else { continue };
             let in_last_stage = last >= self.mark.change;
             let by = self.undone_by(catalog, seen, resource, last);
             let again = self.past.of(resource).is_none_or(|t| t.changed < AT_MOST);
@@ -194,7 +194,7 @@ impl Stages {
         let later = || self.last_stage().filter(|(n, c)| *n > last && c.resource != resource && self.was_applied(*n));
         let reaches = |c: &Change| match &c.brings {
             Brings::Nothing => false,
-            Brings::Below(path) => diff::sees(catalog, seen, resource, path),
+            Brings::Below(path) => probe::sees(catalog, seen, resource, path),
             Brings::Anything => true,
         };
         let open: Vec<usize> = later().filter(|(_, c)| reaches(c)).map(|(n, _)| n).collect();

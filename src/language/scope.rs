@@ -2,13 +2,19 @@
 
 use super::diagnostic::Diagnostic;
 use super::node::{Layer, Mapping, Node, Yaml};
-use super::template::Templates;
 use super::value::to_value;
 use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
 use minijinja::{Error, ErrorKind};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// What renders a variable as it was written, when it is first asked for.
+pub trait Render: std::fmt::Debug + Send + Sync {
+    /// # Errors
+    /// The first thing that fails, at its place.
+    fn rendered(&self, node: &Node, scope: &Scope) -> Result<Node, Diagnostic>;
+}
 
 /// One level of names over those of its parent.
 #[derive(Clone, Debug)]
@@ -18,7 +24,7 @@ pub struct Scope {
 
 #[derive(Debug)]
 struct Level {
-    templates: Arc<Templates>,
+    templates: Arc<dyn Render>,
     parent: Option<Arc<Level>>,
     /// As written, the weakest first: values may hold templates, rendered where they stand.
     layers: Vec<Layer>,
@@ -48,7 +54,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl Scope {
     /// The lowest level: a host's variables, the weakest layer first.
-    pub fn new(templates: Arc<Templates>, layers: Vec<Layer>, fixed: HashMap<String, Value>) -> Self {
+    pub fn new(templates: Arc<dyn Render>, layers: Vec<Layer>, fixed: HashMap<String, Value>) -> Self {
         let cache = Mutex::default();
         Self { object: Arc::new(Level { templates, parent: None, layers, fixed, state: Arc::default(), cache }) }
     }
@@ -189,7 +195,7 @@ impl Level {
         }
         let scope = Scope { object: self.clone() };
         let before = self.state.secret.load(Ordering::Relaxed);
-        let rendered = self.templates.render(node, &scope);
+        let rendered = self.templates.rendered(node, &scope);
         lock(&self.state.visiting).pop();
         match rendered {
             Ok(node) => {

@@ -3,7 +3,7 @@
 use super::bounds::{self, Room};
 use super::diagnostic::{Diagnostic, did_you_mean};
 use super::node::{Node, Yaml};
-use super::scope::{Scope, guarded_node};
+use super::scope::{Render, Scope, guarded_node};
 use super::vault::Keyring;
 use super::written::{self, Kind, whole_expression};
 use crate::model::span::{FileId, Sources, Span, Spanned};
@@ -307,6 +307,12 @@ impl Templates {
             Some(Span::new(span.file, start, start + range.len()))
         };
         found().unwrap_or(span)
+    }
+}
+
+impl Render for Templates {
+    fn rendered(&self, node: &Node, scope: &Scope) -> Result<Node, Diagnostic> {
+        self.render(node, scope)
     }
 }
 

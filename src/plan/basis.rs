@@ -1,6 +1,6 @@
 //! What a host's plan was made from; and whether the host still is as the plan saw it.
 
-use super::diff::Seen;
+use super::probe::Seen;
 use super::{Change, HostPlan};
 use crate::catalog::Catalog;
 use crate::catalog::parts::Parts;

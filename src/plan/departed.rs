@@ -1,6 +1,6 @@
 //! What has left the manifest and stays all the same, known before anything is judged. Pure.
 
-use super::diff::Seen;
+use super::probe::Seen;
 use crate::catalog::{Catalog, Resource};
 use crate::model::id::ResourceId;
 use crate::resources::difference::Ahead;

@@ -6,8 +6,10 @@ pub mod diff;
 pub mod digest;
 pub mod notes;
 pub mod order;
+pub mod orphan;
 pub mod orphans;
 pub mod past;
+pub mod probe;
 pub mod stage;
 
 use crate::model::id::ResourceId;
@@ -15,7 +17,7 @@ use crate::model::span::Place;
 use crate::resources::difference::{Brings, Difference};
 use crate::shell::health::HealthCheck;
 use crate::shell::steps::PlannedStep;
-use orphans::Orphan;
+use orphan::Orphan;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -3,50 +3,18 @@
 //! It is compared with the whole catalog, whatever of that was selected; and what another project has an entry of, or
 //! stands in its place by now, is nobody's orphan to remove.
 
+use super::orphan::{Fate, Orphan};
 use super::{Change, HostPlan};
 use crate::catalog::departed::Removal;
 use crate::catalog::{Catalog, Resource, Whole};
 use crate::ledger::{Entry, Ledger, Note, Owner, Thing, When};
 use crate::model::id::{ResourceId, visible};
-use crate::model::run_name::RunName;
 use crate::resources::batch::Type;
 use crate::resources::difference::{Action, Brings, Difference};
 use crate::resources::types::TYPES;
 use crate::resources::{Departed, Orphaned};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
-
-/// One resource that has left the manifest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Orphan {
-    /// `file[/etc/x]`, as it was declared.
-    pub id: String,
-    /// Whether trueup has made it. What was there before is merely changed.
-    pub made: bool,
-    /// The run that made it, or that found it in line first.
-    pub run: RunName,
-    /// Where it was declared.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub place: Option<String>,
-    #[serde(flatten)]
-    pub fate: Fate,
-}
-
-/// What `--prune` does with it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "prune", content = "because", rename_all = "snake_case")]
-pub enum Fate {
-    /// It is removed.
-    Remove,
-    /// It stays as it is, and is no longer known as trueup's; why.
-    Release(String),
-    /// With this run it stays as it is, and is no longer known as trueup's; why.
-    Released(String),
-    /// It is left alone, and stays an orphan; why.
-    Keep(String),
-}
 
 /// An orphan with its entry in the ledger.
 pub struct Found<'a> {
@@ -304,6 +272,7 @@ pub fn order(entries: &[&Entry]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::run_name::RunName;
     use proptest::prelude::*;
 
     fn entries(count: usize, after: &[(usize, usize)]) -> Vec<Entry> {

@@ -3,7 +3,7 @@
 use super::style::Style;
 use super::words::{clean, named};
 use crate::engine::outcome::HostReport;
-use crate::plan::orphans::{Fate, Orphan};
+use crate::plan::orphan::{Fate, Orphan};
 use std::fmt::Write as _;
 
 /// Orphans by what becomes of them; one that is the same on many hosts stands once.

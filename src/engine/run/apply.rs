@@ -10,8 +10,9 @@ use crate::engine::source::{Compiled, Known, Outputs};
 use crate::engine::stages::{Mark, Stages};
 use crate::plan::HostPlan;
 use crate::plan::basis::{Held, SavedHost};
-use crate::plan::diff::{self, CatalogProbe};
+use crate::plan::diff;
 use crate::plan::notes::Notes;
+use crate::plan::probe::{self, CatalogProbe};
 use crate::shell::apply::{self, ApplyPlan};
 use crate::shell::frame::Frame;
 use crate::shell::probe::ProbeScript;
@@ -92,7 +93,7 @@ impl Run {
         let Judged { connection, compiled, plan, owed, books, held, report, .. } = judged;
         let mut a = Applying {
             connection: Some(connection),
-            probe: Arc::new(diff::probe_all(compiled.catalog())),
+            probe: Arc::new(probe::all(compiled.catalog())),
             compiled,
             stages: Stages::new(&plan, &owed),
             now: plan,
@@ -157,7 +158,7 @@ impl Run {
             Ok(compiled) => compiled,
             Err(status) => return Err(Box::new((a, status))),
         };
-        a.probe = Arc::new(diff::probe_all(compiled.catalog()));
+        a.probe = Arc::new(probe::all(compiled.catalog()));
         a.compiled = Arc::new(compiled);
         let asked = async {
             let mut connection = match a.connection.take() {
@@ -308,7 +309,7 @@ impl Applying {
         self.held = Held::new();
         let catalog = self.compiled.catalog();
         let guards = self.probe.script.guards().to_vec();
-        let seen = diff::observe(catalog, &self.probe, answers, 0);
+        let seen = probe::observe(catalog, &self.probe, answers, 0);
         self.stages.verify(catalog, &seen);
         let next = diff::plan(catalog, &seen, guards, self.stages.past());
         drop(seen);

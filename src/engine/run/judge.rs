@@ -14,8 +14,9 @@ use crate::model::run_name::RunName;
 use crate::model::utc::Utc;
 use crate::plan::HostPlan;
 use crate::plan::basis::{Basis, Held};
-use crate::plan::diff::{self, CatalogProbe};
+use crate::plan::diff;
 use crate::plan::past::Past;
+use crate::plan::probe::{self, CatalogProbe};
 use crate::shell;
 use crate::shell::facts::FIRST_SLOT;
 use crate::shell::frame::{Frame, Nonce, Script};
@@ -114,7 +115,7 @@ impl Run {
             let (facts, notes) = facts::parse::parse(&gathered).map_err(|e| unreachable(&bad(&e)))?;
             run.is_still_the_host(n, &facts)?;
             let compiled = run.compile(n, &facts, &[])?;
-            let probe = diff::probe(compiled.catalog());
+            let probe = probe::all_and_kept(compiled.catalog());
             let as_expected = expected.as_ref() == Some(&probe.script);
             if !as_expected && probe.script.guards().is_empty() {
                 run.remember(n, &facts);
@@ -134,7 +135,7 @@ impl Run {
             answers
         } else if let (true, Some(asked)) = (probe.is_about_nothing(), asked_for) {
             // What the host keeps was asked last, and is the same whatever else was asked.
-            diff::kept(answers, asked)
+            probe::kept(answers, asked)
         } else {
             let asked = Instant::now();
             let nonce = super::nonce().map_err(|e| unreachable(&e))?;
@@ -166,7 +167,7 @@ impl Run {
         let (found, judging) = timed(move || {
             let catalog = compiled.catalog();
             let guards = probe.script.guards().to_vec();
-            let mut seen = diff::observe(catalog, &probe, answers, 0);
+            let mut seen = probe::observe(catalog, &probe, answers, 0);
             let now = diff::plan(catalog, &seen, guards, &Past::default());
             let (mut plan, held) = match &saved {
                 Some(saved) => saved.hold(catalog, &seen, &now),
@@ -199,7 +200,7 @@ impl Run {
     /// Judges a host afresh that had to be waited for: another run may have changed anything there.
     pub(super) async fn judge_afresh(self: &Arc<Self>, n: usize, judged: Judged) -> Result<Judged, HostReport> {
         let Judged { mut connection, compiled, mut report, .. } = judged;
-        let probe = diff::probe(compiled.catalog());
+        let probe = probe::all_and_kept(compiled.catalog());
         let asked = async {
             let nonce = nonce()?;
             let text = probe.script.clone().into_text(&nonce);
@@ -225,7 +226,7 @@ impl Run {
         let run = self.clone();
         let (compiled, compiling) = timed(move || {
             let compiled = run.compile(n, &first.compiled.catalog().facts, &first.removals)?;
-            let probe = diff::probe(compiled.catalog());
+            let probe = probe::all_and_kept(compiled.catalog());
             Ok((Arc::new(compiled), probe))
         })
         .await;
@@ -260,7 +261,7 @@ impl Run {
     fn expected(&self, n: usize) -> Option<ProbeScript> {
         let job = self.jobs.get(n)?;
         let facts = self.remembered.as_ref()?.of(&job.host, &job.reached)?;
-        let probe = diff::probe(self.compile(n, &facts, &[]).ok()?.catalog()).script;
+        let probe = probe::all_and_kept(self.compile(n, &facts, &[]).ok()?.catalog()).script;
         (!probe.is_empty() && probe.guards().is_empty()).then_some(probe)
     }
 
