@@ -88,6 +88,7 @@ pub fn shown(host: &str, record: &Record, undoing: &Undoing, moved: &BTreeSet<&s
             let by = match &step.act {
                 Act::Restore { path, .. } => format!("putting {path} back as it was"),
                 Act::Step(Step::Run(command)) => words(&command.argv),
+                Act::RunOn { argv, .. } if says(argv).is_some() => words(argv),
                 Act::RunOn { argv, .. } => format!("{} and what was noted before", words(argv)),
                 Act::Step(_) => continue,
             };
@@ -129,8 +130,19 @@ pub fn shown(host: &str, record: &Record, undoing: &Undoing, moved: &BTreeSet<&s
     }
 }
 
+/// What a script of trueup's own does, where it goes by that.
+fn says(argv: &[String]) -> Option<&String> {
+    match argv {
+        [sh, c, _, does, ..] if sh == "sh" && c == "-c" && does.contains(' ') => Some(does),
+        _ => None,
+    }
+}
+
 /// The words of a command, without a shell's around them.
 fn words(argv: &[String]) -> String {
+    if let Some(does) = says(argv) {
+        return does.clone();
+    }
     match argv {
         [sh, c, _, _, rest @ ..] if sh == "sh" && c == "-c" && !rest.is_empty() => words(rest),
         [sh, c, script, ..] if sh == "sh" && c == "-c" => script.clone(),

@@ -39,7 +39,7 @@ pub(super) fn database(text: &str) -> impl Iterator<Item = (&str, u32, Vec<&str>
     })
 }
 
-/// `sh -c EDIT sh FILE NAME [LINE…]`: takes the line that begins with `NAME:` out of the file and adds the lines.
+/// `sh -c EDIT DOES FILE NAME [LINE…]`: takes the line that begins with `NAME:` out of the file and adds the lines.
 /// The file is replaced by a rename, with its owner and mode. Where a number is `NEXT`, it is the next free one.
 const EDIT: &str = r#"
 file=$1; name=$2; shift 2
@@ -62,8 +62,9 @@ next=999
 mv -f "$file.trueup" "$file"
 "#;
 
-pub(super) fn edit(file: &str, name: &str, lines: &[String]) -> Vec<String> {
-    let words = ["sh", "-c", EDIT, "sh", file, name].into_iter().map(str::to_owned);
+/// `does`: what that does, in words.
+pub(super) fn edit(does: &str, file: &str, name: &str, lines: &[String]) -> Vec<String> {
+    let words = ["sh", "-c", EDIT, does, file, name].into_iter().map(str::to_owned);
     words.chain(lines.iter().cloned()).collect()
 }
 
@@ -74,7 +75,7 @@ pub fn add_group(programs: Programs, name: &str, gid: Option<u32>, system: bool)
         Programs::Busybox => ("addgroup", "-S"),
         Programs::Files => {
             let number = gid.as_deref().unwrap_or("NEXT");
-            return edit("/etc/group", name, &[format!("{name}:x:{number}:")]);
+            return edit(&format!("adding the group {name}"), "/etc/group", name, &[format!("{name}:x:{number}:")]);
         }
     };
     let mut words = vec![program];
@@ -90,7 +91,7 @@ pub fn delete_group(programs: Programs, name: &str) -> Vec<String> {
     match programs {
         Programs::Shadow => owned(&["groupdel", name]),
         Programs::Busybox => owned(&["delgroup", name]),
-        Programs::Files => edit("/etc/group", name, &[]),
+        Programs::Files => edit(&format!("deleting the group {name}"), "/etc/group", name, &[]),
     }
 }
 

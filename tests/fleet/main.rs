@@ -1,5 +1,6 @@
 //! Tests on real hosts: see README.md beside this file. They need root.
 
+mod accounts;
 mod across_stages;
 mod busybox;
 mod connections;

@@ -10,6 +10,7 @@ use super::{Due, Edges, Impossible, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::body::Body;
+use crate::model::id::ResourceId;
 use crate::model::secret::Secret;
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript, Query};
 use crate::shell::steps::{Attributes, Command, Steps, Undo};
@@ -181,9 +182,14 @@ impl ResourceType for User {
     }
 
     fn relate(&self, want: &Want<Params>, edges: &mut Edges) {
-        let named = want.params.group.iter().map(|g| g.0.as_str());
-        for group in named.chain(want.params.groups.iter().flatten().map(String::as_str)) {
-            edges.require(&want.id, "group", group);
+        // Its group is the one of its name, unless another is named.
+        let own = want.params.group.as_ref().map_or(want.title(), |g| g.0.as_str());
+        let named = want.params.groups.iter().flatten().map(String::as_str);
+        if want.params.state == Presence::Present {
+            named.chain([own]).for_each(|group| edges.require(&want.id, "group", group));
+        } else if want.departed.is_none() {
+            // A group cannot go before whose own it is.
+            edges.require(&ResourceId::new("group", own), Self::NAME, want.title());
         }
         if let Some(home) = &want.params.home {
             edges.require_parent(&want.id, home);
@@ -322,13 +328,11 @@ impl ResourceType for User {
                 }
                 (Seen::Absent, Presence::Absent) => continue,
                 (Seen::Absent, Presence::Present) => {
-                    // Where it could not be made there is nothing to take back.
-                    let where_there = ["sh", "-c", "if grep -q \"^$0:\" /etc/passwd; then exec \"$@\"; fi", name];
-                    let delete = programs::delete(name, false, seen.programs);
-                    let undo = Undo::Run(where_there.into_iter().map(str::to_owned).chain(delete).collect());
+                    let (before, back) = programs::unmake(name, seen.programs);
                     let mut made = programs::create(name, p, seen.programs).into_iter();
                     if let Some(argv) = made.next() {
-                        steps.run(&[id], Command::new(argv), undo);
+                        let command = Command { before: Some(before), ..Command::new(argv) };
+                        steps.run(&[id], command, Undo::RunOn(back));
                     }
                     for argv in made {
                         steps.run(&[id], Command::new(argv), Undo::Nothing);

@@ -6,10 +6,10 @@ use super::account::{Account, groups_after};
 use crate::resources::accounts::{Programs, edit, owned};
 use crate::resources::difference::Difference;
 
-/// One program for several edits.
-fn all(edits: &[Vec<String>]) -> Vec<String> {
+/// One program for several edits. `does`: what they do, in words.
+fn all(does: &str, edits: &[Vec<String>]) -> Vec<String> {
     let script: Vec<String> = edits.iter().map(crate::shell::quote::words).collect();
-    owned(&["sh", "-c", &script.join(" && ")])
+    owned(&["sh", "-c", &script.join(" && "), does])
 }
 
 /// A user of its own group where no other is named, in the files themselves.
@@ -17,12 +17,16 @@ fn create_in_files(name: &str, p: &Params) -> Vec<Vec<String>> {
     let home = p.home.clone().unwrap_or_else(|| format!("/home/{name}"));
     let (comment, shell) = (p.comment.as_deref().unwrap_or_default(), p.shell.as_deref().unwrap_or("/bin/sh"));
     let uid = p.uid.map(|u| u.to_string());
+    let does = format!("adding the user {name}");
     let mut edits = vec![];
     let group = match p.group.as_ref().map(|g| g.0.as_str()) {
         Some(group) => group,
         None => {
             let number = uid.as_deref().unwrap_or("NEXT");
-            edits.push(edit("/etc/group", name, &[format!("{name}:x:{number}:")]));
+            let add = crate::shell::quote::words(edit(&does, "/etc/group", name, &[format!("{name}:x:{number}:")]));
+            let unless_there =
+                format!("while IFS=: read -r g _; do if [ \"$g\" = {name} ]; then exit; fi; done </etc/group\n{add}");
+            edits.push(owned(&["sh", "-c", &unless_there]));
             name
         }
     };
@@ -34,11 +38,11 @@ fn create_in_files(name: &str, p: &Params) -> Vec<Vec<String>> {
         format!("$(while IFS=: read -r g _ i _; do {find}; done </etc/group)")
     };
     let uid = uid.unwrap_or_else(|| "NEXT".into());
-    let head = crate::shell::quote::words(edit("/etc/passwd", name, &[]));
+    let head = crate::shell::quote::words(edit(&does, "/etc/passwd", name, &[]));
     let tail = crate::shell::quote::word(&format!(":{comment}:{home}:{shell}"));
     let passwd = owned(&["sh", "-c", &format!("{head} \"{name}:x:{uid}:{gid}\"{tail}")]);
     edits.push(passwd);
-    edits.push(edit("/etc/shadow", name, &[format!("{name}:!:19000:0:99999:7:::")]));
+    edits.push(edit(&does, "/etc/shadow", name, &[format!("{name}:!:19000:0:99999:7:::")]));
     if makes_home(p) {
         let home = crate::shell::quote::word(&home);
         edits.push(owned(&[
@@ -47,7 +51,7 @@ fn create_in_files(name: &str, p: &Params) -> Vec<Vec<String>> {
             &format!("[ -d {home} ] || {{ mkdir -p {home} && chown {name} {home} && chmod 0750 {home}; }}"),
         ]));
     }
-    let mut out = vec![all(&edits)];
+    let mut out = vec![all(&does, &edits)];
     out.extend(p.groups.iter().flatten().map(|g| join_in_files(name, g, true)));
     out
 }
@@ -71,11 +75,18 @@ while IFS=: read -r g x i members || [ -n "$g" ]; do
   printf '%s:%s:%s:%s\n' "$g" "$x" "$i" "$members"
 done </etc/group >/etc/group.trueup && mv -f /etc/group.trueup /etc/group
 "#;
-    owned(&["sh", "-c", JOIN, "sh", name, group, if in_it { "yes" } else { "no" }])
+    let does = if in_it {
+        format!("putting {name} into the group {group}")
+    } else {
+        format!("taking {name} out of the group {group}")
+    };
+    owned(&["sh", "-c", JOIN, &does, name, group, if in_it { "yes" } else { "no" }])
 }
 
 fn delete_in_files(name: &str, with_home: bool) -> Vec<String> {
-    let mut edits: Vec<_> = ["/etc/passwd", "/etc/shadow", "/etc/group"].iter().map(|f| edit(f, name, &[])).collect();
+    let does = format!("deleting the user {name}");
+    let files = ["/etc/passwd", "/etc/shadow", "/etc/group"];
+    let mut edits: Vec<_> = files.iter().map(|f| edit(&does, f, name, &[])).collect();
     if with_home {
         // Before the line that names it is gone.
         let find = format!(
@@ -83,11 +94,23 @@ fn delete_in_files(name: &str, with_home: bool) -> Vec<String> {
         );
         edits.insert(0, owned(&["sh", "-c", &find]));
     }
-    all(&edits)
+    all(&does, &edits)
 }
 
 pub(super) fn makes_home(p: &Params) -> bool {
     p.create_home.unwrap_or(!p.system)
+}
+
+/// `sh -c CREATE sh NAME FLAG PROGRAM…`: makes a user of a group of its own name, which may be there already.
+const CREATE: &str = r#"
+name=$1; flag=$2; shift 2
+while IFS=: read -r g _; do if [ "$g" = "$name" ]; then exec "$@" "$flag" "$name" "$name"; fi; done </etc/group
+exec "$@" "$name"
+"#;
+
+/// What makes the user, where no group is named for it.
+fn of_own_group(name: &str, flag: &str, argv: Vec<String>) -> Vec<String> {
+    owned(&["sh", "-c", CREATE, "sh", name, flag]).into_iter().chain(argv).collect()
 }
 
 /// The first makes the user, the rest complete it.
@@ -113,6 +136,9 @@ pub(super) fn create(name: &str, p: &Params, programs: Programs) -> Vec<Vec<Stri
         option(&mut argv, "-s", p.shell.as_deref());
         option(&mut argv, "-d", p.home.as_deref());
         option(&mut argv, "-c", p.comment.as_deref());
+        if p.group.is_none() {
+            return vec![of_own_group(name, "-g", argv)];
+        }
         argv.push(name.to_owned());
         return vec![argv];
     }
@@ -128,7 +154,11 @@ pub(super) fn create(name: &str, p: &Params, programs: Programs) -> Vec<Vec<Stri
     option(&mut argv, "-s", p.shell.as_deref());
     option(&mut argv, "-h", p.home.as_deref());
     option(&mut argv, "-g", p.comment.as_deref());
-    argv.push(name.to_owned());
+    if p.group.is_none() {
+        argv = of_own_group(name, "-G", argv);
+    } else {
+        argv.push(name.to_owned());
+    }
     std::iter::once(argv).chain(groups.iter().map(|g| owned(&["addgroup", name, g]))).collect()
 }
 
@@ -142,6 +172,31 @@ pub(super) fn delete(name: &str, with_home: bool, programs: Programs) -> Vec<Str
     }
 }
 
+/// `sh -c GROUP NAME`: the line of the group of this name.
+const GROUP: &str = r#"
+while IFS= read -r l || [ -n "$l" ]; do case $l in "$0":*) printf '%s\n' "$l" ;; esac; done </etc/group
+"#;
+
+/// `sh -c UNMAKE DOES NAME PROGRAM…`: deletes a user that was made, and no group that was there before it: the programs delete
+/// the group of a user's name with the user.
+const UNMAKE: &str = r#"
+name=$1; shift
+IFS= read -r was || was=
+has() { while IFS=: read -r n _; do if [ "$n" = "$2" ]; then return; fi; done <"$1"; return 1; }
+if has /etc/passwd "$name"; then "$@" || exit; fi
+if [ -z "$was" ] || has /etc/group "$name"; then exit 0; fi
+gid=${was#*:*:}; gid=${gid%%:*}
+if command -v groupadd >/dev/null 2>&1; then exec groupadd -g "$gid" "$name"; fi
+printf '%s\n' "$was" >>/etc/group
+"#;
+
+/// What is noted before a user is made, and what takes it back of that. Where it could not be made nothing is.
+pub(super) fn unmake(name: &str, programs: Programs) -> (Vec<String>, Vec<String>) {
+    let does = format!("deleting the user {name}");
+    let back = owned(&["sh", "-c", UNMAKE, &does, name]).into_iter().chain(delete(name, false, programs)).collect();
+    (owned(&["sh", "-c", GROUP, name]), back)
+}
+
 /// `sh -c NOTE NAME`: an account's lines, and its further groups.
 const NOTE: &str = r#"
 for f in passwd shadow; do
@@ -152,36 +207,38 @@ while IFS=: read -r g _ _ m; do case ,$m, in *,"$0",*) printf '%s,' "$g" ;; esac
 echo
 "#;
 
-/// `sh -c BACK NAME`: makes the account that was noted anew; where none was, that there is goes.
+/// `sh -c BACK DOES NAME`: makes the account that was noted anew; where none was, that there is goes.
 const BACK: &str = r#"
+name=$1
 p= h= g=
 while IFS= read -r l; do
   case $l in
     passwd:*) p=${l#passwd:} ;;
-    shadow:*) h=${l#"shadow:$0:"}; h=${h%%:*} ;;
+    shadow:*) h=${l#"shadow:$name:"}; h=${h%%:*} ;;
     groups:*) g=${l#groups:}; g=${g%,} ;;
   esac
 done
 if [ -z "$p" ]; then
-  if id -u "$0" >/dev/null 2>&1; then exec userdel "$0"; fi
+  if id -u "$name" >/dev/null 2>&1; then exec userdel "$name"; fi
   exit 0
 fi
 set -f
 IFS=:
 set -- $p
 unset IFS
-if ! id -u "$0" >/dev/null 2>&1; then
-  if ! grep -q "^[^:]*:[^:]*:$4:" /etc/group; then groupadd -g "$4" "$0" || exit; fi
-  useradd -M -u "$3" -g "$4" -c "$5" -d "$6" ${7:+-s "$7"} "$0" || exit
+if ! id -u "$name" >/dev/null 2>&1; then
+  if ! grep -q "^[^:]*:[^:]*:$4:" /etc/group; then groupadd -g "$4" "$name" || exit; fi
+  useradd -M -u "$3" -g "$4" -c "$5" -d "$6" ${7:+-s "$7"} "$name" || exit
 fi
-if [ -n "$h" ]; then printf '%s:%s\n' "$0" "$h" | chpasswd -e || exit; fi
-if [ -n "$g" ]; then usermod -a -G "$g" "$0"; fi
+if [ -n "$h" ]; then printf '%s:%s\n' "$name" "$h" | chpasswd -e || exit; fi
+if [ -n "$g" ]; then usermod -a -G "$g" "$name"; fi
 "#;
 
 /// What is noted before an account is removed, and what makes it anew of that. `None` where that cannot be done.
 pub(super) fn note(name: &str, with_home: bool, programs: Programs) -> Option<(Vec<String>, Vec<String>)> {
     let shadow = programs == Programs::Shadow && !with_home;
-    shadow.then(|| (owned(&["sh", "-c", NOTE, name]), owned(&["sh", "-c", BACK, name])))
+    let does = format!("making the user {name} what it was");
+    shadow.then(|| (owned(&["sh", "-c", NOTE, name]), owned(&["sh", "-c", BACK, &does, name])))
 }
 
 /// Programs and their undos for what differs.

@@ -1,0 +1,44 @@
+//! Users and groups by the programs that real hosts have.
+
+use crate::host::{Fleet, Kind};
+use crate::trueup::{manifest, on, trueup};
+
+#[test]
+fn a_user_has_the_group_of_its_name_whoever_makes_that_and_a_rollback_leaves_what_was_there() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian), ("box", Kind::Busybox)]);
+    let accounts =
+        || -> Vec<String> { fleet.hosts().map(|host| host.sh("sort /etc/passwd /etc/group").text()).collect() };
+    for host in fleet.hosts() {
+        host.sh("if command -v groupadd; then groupadd -g 2003 three; else echo three:x:2003: >>/etc/group; fi").text();
+    }
+    let before = accounts();
+    let resources = "    - user: one\n      system: true\n    - group: one\n      gid: 2001\n    - group: two\n      gid: 2002\n    - user: two\n      system: true\n    - user: three\n      system: true\n    - user: four\n      system: true\n";
+    let site = manifest(&fleet, &format!("- hosts: all\n  resources:\n{resources}"));
+    trueup(&fleet, "apply", &site, &["--yes"]).code(0);
+    trueup(&fleet, "plan", &site, &[]).code(0);
+    for host in fleet.hosts() {
+        assert_eq!(
+            host.sh("id -g one; id -g two; id -g three; id -gn four").text(),
+            "2001\n2002\n2003\nfour",
+            "{}",
+            host.name
+        );
+    }
+    let plan = on(&fleet, &["rollback", "last", "--plan"]).code(2);
+    assert!(!plan.stdout.contains("while IFS"), "{}", plan.stdout);
+    on(&fleet, &["rollback", "last", "--yes"]).code(0);
+    assert_eq!(accounts(), before);
+
+    // What goes, goes in an order in which it can.
+    trueup(&fleet, "apply", &site, &["--yes"]).code(0);
+    let gone =
+        resources.replace("      system: true\n", "").replace("      gid: 2001\n", "").replace("      gid: 2002\n", "");
+    let gone: String = gone.lines().map(|line| format!("{line}\n      state: absent\n")).collect();
+    let site = manifest(&fleet, &format!("- hosts: all\n  resources:\n    - group: four\n      state: absent\n{gone}"));
+    trueup(&fleet, "apply", &site, &["--yes"]).code(0);
+    trueup(&fleet, "plan", &site, &[]).code(0);
+    let plan = on(&fleet, &["rollback", "last", "--plan"]).code(2).says("by: making the user four what it was");
+    assert!(!plan.stdout.contains("while "), "{}", plan.stdout);
+    on(&fleet, &["rollback", "last", "--yes", "--limit", "web1"]).code(0);
+    assert_eq!(fleet.host("web1").sh("id -g one; id -g three; id -gn four").text(), "2001\n2003\nfour");
+}
