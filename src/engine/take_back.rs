@@ -134,6 +134,7 @@ pub fn shown(host: &str, record: &Record, undoing: &Undoing, moved: &BTreeSet<&s
 fn says(argv: &[String]) -> Option<&String> {
     match argv {
         [sh, c, _, does, ..] if sh == "sh" && c == "-c" && does.contains(' ') => Some(does),
+        [sh, c, _, _, rest @ ..] if sh == "sh" && c == "-c" => says(rest),
         _ => None,
     }
 }

@@ -13,7 +13,8 @@ use std::time::Duration;
 pub enum Undo {
     /// By this program.
     Run(Vec<String>),
-    /// By this program, whose standard input is what [`Command::before`] said.
+    /// By this program, whose standard input is what [`Command::before`] said: before, and behind a line `after`, which a
+    /// run that died has not written, after.
     RunOn(Vec<String>),
     /// From the copy that the host keeps of what was there.
     Kept,
@@ -48,7 +49,7 @@ pub struct Command<B = Body> {
     /// What it reads: the way for secrets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stdin: Option<B>,
-    /// Run first; what it says is kept for the undo. It only looks.
+    /// Run before it and, whatever came of it, after it; what it says is kept for the undo. It only looks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Vec<String>>,
     /// Killed after this long.

@@ -42,3 +42,24 @@ fn a_user_has_the_group_of_its_name_whoever_makes_that_and_a_rollback_leaves_wha
     on(&fleet, &["rollback", "last", "--yes", "--limit", "web1"]).code(0);
     assert_eq!(fleet.host("web1").sh("id -g one; id -g three; id -gn four").text(), "2001\n2003\nfour");
 }
+
+#[test]
+fn an_account_comes_back_with_all_that_limits_it() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian), ("box", Kind::Busybox)]);
+    let web1 = fleet.host("web1");
+    web1.sh("useradd olga; useradd otto; echo 'olga:$6$x$y' | chpasswd -e; usermod -a -G cdrom olga; chage -d 2025-03-01 -m 1 -M 90 -W 5 -I 3 -E 2020-01-01 olga").text();
+    fleet.host("box").sh("echo olga:x:5001:5001::/home/olga:/bin/sh >>/etc/passwd; echo olga:x:5001: >>/etc/group; echo wheel:x:5002:otto,olga >>/etc/group").text();
+    let accounts = || -> Vec<String> {
+        let all = "sort /etc/passwd /etc/shadow /etc/group /etc/gshadow /etc/subuid /etc/subgid 2>/dev/null";
+        fleet.hosts().map(|host| host.sh(&format!("{all}; true")).text()).collect()
+    };
+    let before = accounts();
+    let site = manifest(&fleet, "- hosts: all\n  resources:\n    - user: olga\n      state: absent\n");
+    trueup(&fleet, "apply", &site, &["--yes"]).code(0);
+    assert_eq!(
+        web1.sh("grep -c olga /etc/passwd /etc/shadow /etc/subuid; true").text(),
+        "/etc/passwd:0\n/etc/shadow:0\n/etc/subuid:0"
+    );
+    on(&fleet, &["rollback", "last", "--yes"]).code(0);
+    assert_eq!(accounts(), before);
+}

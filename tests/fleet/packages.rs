@@ -179,7 +179,32 @@ fn lists_that_were_fetched_since_are_no_reason_to_refuse_a_rollback() {
     one.apply("    - package: trueup-probe\n      state: latest\n", 0);
     one.sh("echo 'deb [trusted=yes] file:/srv/more ./' >/etc/apt/sources.list.d/more.list; apt-get -q update");
     on(&one.fleet, &["rollback", "last", "--yes"]).code(0);
-    assert_eq!(one.sh("dpkg-query -W -f '${db:Status-Abbrev}' trueup-probe"), "rc");
+    assert_eq!(one.sh("dpkg -l trueup-probe 2>&1 | grep -c 'no packages'"), "1", "what nobody knew before is purged");
+}
+
+#[test]
+fn a_rollback_takes_back_what_its_run_changed_and_nothing_that_came_since() {
+    let one = One::up();
+    one.sh("apt-get -q -y install trueup-app; apt-mark showauto | grep -q trueup-lib; apt-get -q -y remove trueup-app");
+    // What comes for its sake and was there for another's keeps its mark; what comes since stays.
+    one.apply(
+        "    - package: trueup-app\n    - package: trueup-probe\n    - package: trueup-lib\n      version: \"1.0\"\n",
+        0,
+    );
+    one.sh("apt-get -q -y install jq");
+    on(&one.fleet, &["rollback", "last", "--yes"]).code(0);
+    assert_eq!(one.sh("jq --version | cut -c1-4; dpkg-query -W -f '${db:Status-Abbrev}\n' trueup-lib; apt-mark showauto trueup-lib"), "jq-1\nii \ntrueup-lib");
+    assert_eq!(
+        one.sh("dpkg-query -W -f '${db:Status-Abbrev}\n' trueup-app; ls /etc | grep -c trueup-probe; true"),
+        "rc \n0"
+    );
+
+    // Nor does what came since go because it needs what is to go.
+    one.sh("apt-get -q -y purge trueup-app trueup-lib");
+    one.apply("    - package: trueup-lib\n", 0);
+    one.sh("apt-get -q -y install trueup-app");
+    on(&one.fleet, &["rollback", "last", "--yes"]).code(3).says("what has come since needs it: trueup-app");
+    assert_eq!(one.sh("trueup-app"), "1.0");
 }
 
 #[test]

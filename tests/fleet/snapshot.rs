@@ -82,11 +82,6 @@ impl Snapshot {
             .collect()
     }
 
-    /// Whether the same lies at a path, whenever it was written.
-    pub fn agree_at(&self, other: &Snapshot, path: &Path) -> bool {
-        Difference { path: path.to_owned(), before: self.at(path), after: other.at(path) }.is_nothing(false)
-    }
-
     /// Fails with the list of differences, where there are any.
     #[track_caller]
     pub fn assert_same(&self, later: &Snapshot) {

@@ -23,20 +23,88 @@ const APT_GET: &[&str] = &[
     "Dpkg::Options::=--force-confold",
 ];
 
-/// Brings the packages back to the list on its standard input, in one transaction: `NAME-` is removed, `NAME=VERSION`
-/// installed. Configuration files stay, for a purge would take more than the package has brought.
+/// What there is of packages, a line each: `STATUS NAME VERSION`, `auto NAME` for what came for another's sake, and
+/// `user NAME NUMBER` and `group NAME NUMBER`, for those come with packages.
+const LIST: &str = r#"
+dpkg-query -W -f '${db:Status-Status} ${binary:Package} ${Version}\n' || exit
+awk '/^Package: / { p = $2 } /^Architecture: / { a = $2 } /^Auto-Installed: 1/ { print "auto " p ":" a }' /var/lib/apt/extended_states 2>/dev/null
+for f in passwd group; do
+  if [ "$f" = passwd ]; then w=user; else w=group; fi
+  while IFS=: read -r n _ i _; do echo "$w $n $i"; done <"/etc/$f"
+done
+"#;
+
+/// Takes back what a transaction has changed, in one transaction. On its standard input is what [`LIST`] said before that
+/// and, behind a line `after`, what it said after it; without that it is what it says now. What nobody knew before is
+/// purged, with the accounts that came with it unless something is left that belongs to them; what had been removed and
+/// left its configuration goes back to that; marks for automatic removal are those of before. What has come since stays,
+/// and if it needs what is to go nothing is done.
 const BACK: &str = r#"
 set -f
-list=$({ cat; echo now; dpkg-query -W -f '${db:Status-Status} ${binary:Package} ${Version}\n'; } | awk '
-  $0 == "now" { now = 1; next }
-  $1 == "not-installed" || $1 == "config-files" { next }
-  { whole = $1 == "installed" || $1 ~ /^triggers-/ }
-  !now { if (whole) was[$2] = $3; next }
-  { is[$2] = 1; if (!($2 in was)) print $2 "-"; else if (was[$2] != $3 || !whole) print $2 "=" was[$2] }
-  END { for (p in was) if (!(p in is)) print p "=" was[p] }
-') || exit
-if [ -z "$list" ]; then exit 0; fi
-DEBIAN_FRONTEND=noninteractive exec "$@" $list </dev/null
+list() { LIST }
+due=$({ cat; echo now; list; } | awk '
+  $0 == "after" { part = a = 1; next }
+  $0 == "now" { part = 2; if (!a) a = 2; next }
+  $1 == "auto" { split($2, of, ":"); auto[part + 0, of[1]] = 1; next }
+  $1 == "user" || $1 == "group" { account[part + 0, $1 " " $2] = $3; accounts[$1 " " $2]; next }
+  $1 == "not-installed" { next }
+  { known[part + 0, $2]; names[$2] }
+  $1 == "config-files" { next }
+  { version[part + 0, $2] = $1 == "installed" || $1 ~ /^triggers-/ ? $3 : "half" }
+  END {
+    for (p in names) {
+      was = version[0, p]; then = version[a, p]; is = version[2, p]
+      bare = p; sub(/:.*/, "", bare)
+      if (was == then && a == 1) {
+        if (was != "" && is != "" && auto[0, bare] != auto[1, bare]) print auto[0, bare] ? "auto" : "manual", p
+        continue
+      }
+      if (was == "" || was == "half") {
+        if (is != "") print "change", p "-"
+        if (!((0, p) in known) && (2, p) in known) print "purge", p
+      } else {
+        if (is != was) print "change", p "=" was
+        print auto[0, bare] ? "auto" : "manual", p
+      }
+    }
+    for (n in accounts) {
+      if ((0, n) in account || !((a, n) in account) || account[2, n] != account[a, n]) continue
+      split(n, w, " ")
+      print n, account[a, n], w[1] == "user" ? account[0, "group " w[2]] : ""
+    }
+  }') || exit
+of() { printf '%s\n' "$due" | while read -r what name _; do if [ "$what" = "$1" ]; then printf ' %s' "$name"; fi; done; }
+change=$(of change)
+apt=$1
+shift
+export DEBIAN_FRONTEND=noninteractive
+if [ -n "$change" ]; then
+  more=$("$apt" -s "$@" $change </dev/null 2>/dev/null | awk -v all="$change " '
+    BEGIN { gsub(/:[^ =-]*/, "", all) }
+    $1 == "Remv" || $1 == "Purg" { sub(/:.*/, "", $2); if (!index(all, " " $2 "-")) printf " %s", $2 }')
+  if [ -n "$more" ]; then
+    echo "what has come since needs it:$more"
+    exit 1
+  fi
+  "$apt" "$@" $change </dev/null || exit
+fi
+status=0
+purge=$(of purge)
+if [ -n "$purge" ]; then dpkg --purge -- $purge </dev/null || status=$?; fi
+for mark in auto manual; do
+  marked=$(of "$mark")
+  if [ -n "$marked" ]; then apt-mark "$mark" -- $marked >/dev/null || status=$?; fi
+done
+printf '%s\n' "$due" | while read -r what name number own; do
+  case $what in user) owns=-uid; f=passwd; delete=userdel ;; group) owns=-gid; f=group; delete=groupdel ;; *) continue ;; esac
+  if ! cut -d: -f1,3 "/etc/$f" | grep -qxF -e "$name:$number"; then continue; fi
+  if [ -z "$(find /etc /home /opt /run /srv /tmp /usr/local /var -xdev $owns "$number" -print -quit 2>/dev/null)" ]; then
+    "$delete" "$name" >/dev/null 2>&1
+  fi
+  # userdel takes the group of the name along, also one that was there before.
+  if [ -n "$own" ] && ! cut -d: -f1 /etc/group | grep -qxF -e "$name"; then groupadd -g "$own" "$name"; fi
+done
+exit "$status"
 "#;
 
 /// Runs the command behind it. A dpkg that died is finished first, for without that apt-get refuses everything; what it is
@@ -126,12 +194,12 @@ impl Provider for Apt {
     }
 
     fn note(&self) -> Option<(Vec<String>, Vec<String>)> {
-        let list = ["dpkg-query", "-W", "-f", "${db:Status-Status} ${binary:Package} ${Version}\\n"];
-        let back = ["sh", "-c", BACK, "sh"].map(str::to_owned).into_iter();
+        let does = "bringing the packages back to what they were, and purging what the run brought";
+        let back = ["sh", "-c", &BACK.replace("LIST", LIST), does].map(str::to_owned).into_iter();
         // What a transaction that died has left half unpacked goes as well.
         let half = "Dpkg::Options::=--force-remove-reinstreq";
         let install = apt_get(&["-o", half, "--allow-downgrades", "install", "--"]);
-        Some((list.map(str::to_owned).to_vec(), finish_first(back.chain(install).collect())))
+        Some((["sh", "-c", LIST].map(str::to_owned).to_vec(), finish_first(back.chain(install).collect())))
     }
 
     fn transaction(&self, argv: Vec<String>) -> Vec<String> {

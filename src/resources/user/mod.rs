@@ -314,21 +314,17 @@ impl ResourceType for User {
             let account = match (&seen.seen, p.state) {
                 (Seen::Present(account), Presence::Absent) => {
                     let command = Command::new(programs::delete(name, p.remove_home, seen.programs));
-                    match programs::note(name, p.remove_home, seen.programs) {
-                        Some((before, back)) => {
-                            steps.run(&[id], Command { before: Some(before), ..command }, Undo::RunOn(back));
-                        }
-                        None => {
-                            let why = "its password and its place in groups are gone with the account";
-                            steps.run(&[id], command, Undo::Irreversible(why.into()));
-                        }
-                    }
-                    let _ = account;
+                    let (before, back) = programs::note(name, seen.programs);
+                    let undo = match p.remove_home {
+                        true => Undo::Irreversible(format!("its home {} is gone with it", account.home)),
+                        false => Undo::RunOn(back),
+                    };
+                    steps.run(&[id], Command { before: Some(before), ..command }, undo);
                     continue;
                 }
                 (Seen::Absent, Presence::Absent) => continue,
                 (Seen::Absent, Presence::Present) => {
-                    let (before, back) = programs::unmake(name, seen.programs);
+                    let (before, back) = programs::note(name, seen.programs);
                     let mut made = programs::create(name, p, seen.programs).into_iter();
                     if let Some(argv) = made.next() {
                         let command = Command { before: Some(before), ..Command::new(argv) };

@@ -56,9 +56,8 @@ fn create_in_files(name: &str, p: &Params) -> Vec<Vec<String>> {
     out
 }
 
-/// Puts a user into a group's list of members, or takes it out.
-fn join_in_files(name: &str, group: &str, in_it: bool) -> Vec<String> {
-    const JOIN: &str = r#"
+/// `sh -c JOIN DOES USER GROUP yes|no`: puts a user into a group's list of members, or takes it out.
+const JOIN: &str = r#"
 user=$1; group=$2; want=$3
 cp -p /etc/group /etc/group.trueup || exit
 while IFS=: read -r g x i members || [ -n "$g" ]; do
@@ -75,6 +74,9 @@ while IFS=: read -r g x i members || [ -n "$g" ]; do
   printf '%s:%s:%s:%s\n' "$g" "$x" "$i" "$members"
 done </etc/group >/etc/group.trueup && mv -f /etc/group.trueup /etc/group
 "#;
+
+/// Puts a user into a group's list of members, or takes it out.
+fn join_in_files(name: &str, group: &str, in_it: bool) -> Vec<String> {
     let does = if in_it {
         format!("putting {name} into the group {group}")
     } else {
@@ -172,73 +174,84 @@ pub(super) fn delete(name: &str, with_home: bool, programs: Programs) -> Vec<Str
     }
 }
 
-/// `sh -c GROUP NAME`: the line of the group of this name.
-const GROUP: &str = r#"
-while IFS= read -r l || [ -n "$l" ]; do case $l in "$0":*) printf '%s\n' "$l" ;; esac; done </etc/group
-"#;
-
-/// `sh -c UNMAKE DOES NAME PROGRAM…`: deletes a user that was made, and no group that was there before it: the programs delete
-/// the group of a user's name with the user.
-const UNMAKE: &str = r#"
-name=$1; shift
-IFS= read -r was || was=
-has() { while IFS=: read -r n _; do if [ "$n" = "$2" ]; then return; fi; done <"$1"; return 1; }
-if has /etc/passwd "$name"; then "$@" || exit; fi
-if [ -z "$was" ] || has /etc/group "$name"; then exit 0; fi
-gid=${was#*:*:}; gid=${gid%%:*}
-if command -v groupadd >/dev/null 2>&1; then exec groupadd -g "$gid" "$name"; fi
-printf '%s\n' "$was" >>/etc/group
-"#;
-
-/// What is noted before a user is made, and what takes it back of that. Where it could not be made nothing is.
-pub(super) fn unmake(name: &str, programs: Programs) -> (Vec<String>, Vec<String>) {
-    let does = format!("deleting the user {name}");
-    let back = owned(&["sh", "-c", UNMAKE, &does, name]).into_iter().chain(delete(name, false, programs)).collect();
-    (owned(&["sh", "-c", GROUP, name]), back)
-}
-
-/// `sh -c NOTE NAME`: an account's lines, and its further groups.
+/// `sh -c NOTE NAME`: an account's lines, that of the group of its name, its further groups, and its ranges of numbers.
 const NOTE: &str = r#"
-for f in passwd shadow; do
+for f in passwd shadow group subuid subgid; do
   while IFS= read -r l || [ -n "$l" ]; do case $l in "$0":*) printf '%s:%s\n' "$f" "$l" ;; esac; done <"/etc/$f"
-done
+done 2>/dev/null
 printf 'groups:'
 while IFS=: read -r g _ _ m; do case ,$m, in *,"$0",*) printf '%s,' "$g" ;; esac; done </etc/group
 echo
 "#;
 
-/// `sh -c BACK DOES NAME`: makes the account that was noted anew; where none was, that there is goes.
+/// `sh -c BACK DOES NAME PROGRAM…`: makes the account that was noted anew; where none was, the program deletes that which
+/// is there. Of what it stood for nothing is lost: the programs delete the group of a user's name with the user, give a
+/// new one other ranges, and know no date on which it ends.
 const BACK: &str = r#"
-name=$1
-p= h= g=
+name=$1; shift
+p= s= own= g= u= v=
 while IFS= read -r l; do
   case $l in
+    after) break ;;
     passwd:*) p=${l#passwd:} ;;
-    shadow:*) h=${l#"shadow:$name:"}; h=${h%%:*} ;;
+    shadow:*) s=${l#shadow:} ;;
+    group:*) own=${l#group:} ;;
     groups:*) g=${l#groups:}; g=${g%,} ;;
+    subuid:*) u=$u${l#subuid:}$nl ;;
+    subgid:*) v=$v${l#subgid:}$nl ;;
   esac
 done
+has() { while IFS=: read -r n _; do if [ "$n" = "$2" ]; then return; fi; done <"$1"; return 1; }
+own_group() {
+  if [ -z "$own" ] || has /etc/group "$name"; then return 0; fi
+  i=${own#*:*:}
+  if command -v groupadd >/dev/null; then groupadd -g "${i%%:*}" "$name"; else printf '%s\n' "$own" >>/etc/group; fi
+}
 if [ -z "$p" ]; then
-  if id -u "$name" >/dev/null 2>&1; then exec userdel "$name"; fi
-  exit 0
+  if has /etc/passwd "$name"; then "$@" || exit; fi
+  own_group
+  exit
 fi
+own_group || exit
 set -f
+if ! command -v useradd >/dev/null; then
+  if ! has /etc/passwd "$name"; then
+    printf '%s\n' "$p" >>/etc/passwd || exit
+    if [ -n "$s" ] && ! has /etc/shadow "$name"; then printf '%s\n' "$s" >>/etc/shadow || exit; fi
+  fi
+  IFS=,
+  for i in $g; do sh -c JOIN sh "$name" "$i" yes || exit; done
+  exit
+fi
 IFS=:
 set -- $p
 unset IFS
-if ! id -u "$name" >/dev/null 2>&1; then
+if ! has /etc/passwd "$name"; then
   if ! grep -q "^[^:]*:[^:]*:$4:" /etc/group; then groupadd -g "$4" "$name" || exit; fi
   useradd -M -u "$3" -g "$4" -c "$5" -d "$6" ${7:+-s "$7"} "$name" || exit
+  for f in subuid subgid; do
+    if [ ! -e "/etc/$f" ]; then continue; fi
+    if [ "$f" = subuid ]; then was=$u; else was=$v; fi
+    { while IFS= read -r l || [ -n "$l" ]; do case $l in "$name":*) ;; *) printf '%s\n' "$l" ;; esac; done <"/etc/$f"; printf %s "$was"; } >"/etc/$f.trueup" &&
+      cp "/etc/$f.trueup" "/etc/$f" && rm "/etc/$f.trueup" || exit
+  done
 fi
-if [ -n "$h" ]; then printf '%s:%s\n' "$name" "$h" | chpasswd -e || exit; fi
+if [ -n "$s" ]; then
+  IFS=:
+  set -- $s
+  unset IFS
+  printf '%s:%s\n' "$name" "$2" | chpasswd -e || exit
+  chage -d "${3:--1}" -m "${4:--1}" -M "${5:--1}" -W "${6:--1}" -I "${7:--1}" -E "${8:--1}" "$name" || exit
+fi
 if [ -n "$g" ]; then usermod -a -G "$g" "$name"; fi
 "#;
 
-/// What is noted before an account is removed, and what makes it anew of that. `None` where that cannot be done.
-pub(super) fn note(name: &str, with_home: bool, programs: Programs) -> Option<(Vec<String>, Vec<String>)> {
-    let shadow = programs == Programs::Shadow && !with_home;
+/// What is noted before an account is made or removed, and what makes of it again what it was.
+pub(super) fn note(name: &str, programs: Programs) -> (Vec<String>, Vec<String>) {
     let does = format!("making the user {name} what it was");
-    shadow.then(|| (owned(&["sh", "-c", NOTE, name]), owned(&["sh", "-c", BACK, &does, name])))
+    let script = format!("nl='\n'{}", BACK.replace("JOIN", &crate::shell::quote::word(JOIN)));
+    let back = owned(&["sh", "-c", &script, &does, name]).into_iter().chain(delete(name, false, programs)).collect();
+    (owned(&["sh", "-c", NOTE, name]), back)
 }
 
 /// Programs and their undos for what differs.

@@ -114,6 +114,10 @@ pub(super) fn text(plan: &ApplyPlan, step: &ApplyStep) -> String {
         let _ = writeln!(out, "beside {slot} {}", word(&beside));
     }
     let _ = writeln!(out, "write_ahead {slot}");
+    // Of what came since then an undo is to take back nothing.
+    let after = before(&step.act).map(|before| {
+        format!("z=$?\n{{ echo after; {}; }} >>\"$r/kept/{slot}\" 2>/dev/null\nexit \"$z\"\n", words(before))
+    });
     let limit = seconds(deadline(&step.act).unwrap_or(plan.step_deadline));
     let _ = match &step.act {
         Act::Step(Step::Run(command)) => write!(out, "{}", run(command, limit)),
@@ -162,7 +166,7 @@ pub(super) fn text(plan: &ApplyPlan, step: &ApplyStep) -> String {
         }
         Act::Restore { run, slot: of, .. } => writeln!(out, "restore {run} {of} {temporary}"),
     };
-    out
+    out + &after.unwrap_or_default()
 }
 
 /// The directory that it is in, and its name there.

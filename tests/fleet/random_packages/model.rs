@@ -59,6 +59,8 @@ pub struct Package {
     makes: Vec<&'static str>,
     /// The version that is there at first.
     pub was: Option<&'static str>,
+    /// Where none is there: whether one has been, and has left its configuration.
+    pub left: bool,
     wish: Wish,
     /// The version that is there after an apply.
     pub becomes: Option<&'static str>,
@@ -76,6 +78,7 @@ impl Package {
             conf: some(&["default", "more"], dice),
             makes: some(&["made", "conf.d/made"], dice),
             was: dice.pick(&[None, None, Some(OLD), Some(NEW)]),
+            left: dice.one_in(4),
             wish: dice.pick(&[Wish::Nothing, Wish::Absent, Wish::Present, Wish::Present, Wish::Latest, Wish::Old]),
             becomes: None,
         }
@@ -113,6 +116,7 @@ impl Package {
             let _ = writeln!(install, "[ -e /etc/{name}/{made} ] || echo made >/etc/{name}/{made}");
         }
         let (mut before_removal, mut after_removal) = (String::new(), String::new());
+        let mut after_purge = format!("rm -rf /etc/{name}\n");
         if self.service {
             let unit = format!("{name}.service");
             files.push((
@@ -131,6 +135,9 @@ impl Package {
             );
             before_removal = format!("deb-systemd-invoke stop {unit} >/dev/null || true\n");
             after_removal = format!("systemctl --system daemon-reload; deb-systemd-helper mask {unit} >/dev/null\n");
+            after_purge.push_str(&format!(
+                "deb-systemd-helper purge {unit} >/dev/null; deb-systemd-helper unmask {unit} >/dev/null\n"
+            ));
         }
         let script = |when: &str, what: &str| format!("#!/bin/sh\nset -e\nif [ \"$1\" = {when} ]; then\n:\n{what}fi\n");
         Offered {
@@ -141,7 +148,7 @@ impl Package {
             scripts: vec![
                 ("postinst".into(), script("configure", &install)),
                 ("prerm".into(), script("remove", &before_removal)),
-                ("postrm".into(), script("remove", &after_removal)),
+                ("postrm".into(), script("remove", &after_removal) + &script("purge", &after_purge)),
             ],
         }
     }
