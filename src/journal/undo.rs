@@ -70,7 +70,7 @@ pub fn of(record: &Record, which: &BTreeSet<usize>, how: &How) -> Undoing {
     let mut guarded: BTreeSet<usize> = BTreeSet::new();
     for step in record.steps.iter().rev() {
         let serves: Vec<usize> = step.serves.iter().filter_map(|n| number(*n)).collect();
-        if serves.is_empty() || !step.only_if_changed.is_empty() {
+        if serves.is_empty() || !refreshed_by(record, step).is_empty() {
             continue;
         }
         let names = || step.serves.iter().filter_map(|n| record.changes.get(*n)).map(|c| c.id.clone());
@@ -149,6 +149,18 @@ pub fn of(record: &Record, which: &BTreeSet<usize>, how: &How) -> Undoing {
     Undoing { plan, record: new_record, lost }
 }
 
+/// The changes that a step refreshes something for. One that an earlier run owed is for whatever it came after.
+fn refreshed_by<'a>(record: &'a Record, step: &'a RecordedStep) -> &'a [usize] {
+    let alone = match step.serves.as_slice() {
+        [n] => record.changes.get(*n).filter(|c| c.action == REFRESH),
+        _ => None,
+    };
+    match alone {
+        Some(change) if step.only_if_changed.is_empty() => &change.needs,
+        _ => &step.only_if_changed,
+    }
+}
+
 /// What was refreshed by a change, and by nothing else touched, is refreshed again once that is taken back. A service
 /// that the run itself has started, say, is stopped by then.
 fn refreshes(
@@ -158,8 +170,8 @@ fn refreshes(
     steps: &mut Vec<ApplyStep>,
     recorded: &mut Vec<RecordedStep>,
 ) {
-    for step in record.steps.iter().filter(|s| !s.only_if_changed.is_empty()) {
-        let due: Vec<usize> = step.only_if_changed.iter().filter_map(|n| number(*n)).collect();
+    for step in &record.steps {
+        let due: Vec<usize> = refreshed_by(record, step).iter().filter_map(|n| number(*n)).collect();
         let serves: Vec<usize> = step.serves.iter().filter_map(|n| number(*n)).collect();
         // In whichever stage that was.
         let changed = |n: &usize| {

@@ -187,5 +187,6 @@ impl ProbeScript {
 }
 
 fn owed(state_dir: &super::state::StateDir) -> String {
-    format!("{}cat \"$s\"/owed/* 2>/dev/null\n", state_dir.locate())
+    let each = "for i in \"$s\"/owed/*; do IFS= read -r l <\"$i\" && printf '%s\\n' \"$l\"; done 2>/dev/null";
+    format!("{}{each}\n:\n", state_dir.locate())
 }

@@ -5,7 +5,7 @@
 //! ledger             what trueup has made there, as `crate::ledger` has it
 //! package-lists      the sums of the sources that package lists were fetched from last, and what could not be fetched;
 //!                    `package-failed`: a transaction of several packages has not come about as a whole
-//! owed/SHA256        a refresh that is owed: the resource's id and a line break
+//! owed/SHA256        a refresh that is owed: the resource's id, the run that owes it, a line each
 //! incoming/RUN.SHA256    contents that came ahead of the script that places them: each run's are its own, for one that
 //!                    waits for the lock sends them while another goes on
 //! runs/RUN/record    what the run was to do, and how each step is taken back, as JSON

@@ -8,7 +8,7 @@ const FIREWALL: &str = "- hosts: all\n  resources:\n    - firewall: base\n      
 const REFUSES_KEYS: &str = "- hosts: all\n  resources:\n    - file: /etc/ssh/sshd_config.d/keys.conf\n      content: \"PubkeyAuthentication no\\n\"\n      notify: service[ssh]\n    - service: ssh\n      state: running\n";
 
 /// What could still take a run back later.
-const NOTHING_WAITS: &str = "systemctl list-timers --all | grep trueup-revert; \
+const NOTHING_WAITS: &str = "systemctl list-timers --all | grep trueup; \
     find /etc/systemd /run/systemd -name 'trueup-revert*'; pgrep -f '/var/lib/trueup/runs/[^ ]*/revert' || true";
 
 /// Applies what locks out, and looks whether the host is there again afterwards, as it was.
@@ -21,7 +21,8 @@ fn is_taken_back(fleet: &Fleet, text: &str, id: &str, gone: &str) {
         .says("web1  taken back by the host: no new connection ")
         .says("not confirmed on web1")
         .says(id);
-    trueup(fleet, "plan", &site, &[]).code(2).says(id);
+    let plan = trueup(fleet, "plan", &site, &[]).code(2).says(id);
+    assert!(!plan.stdout.contains("owed"), "{}", plan.stdout);
     assert_eq!(host.sh(gone).text(), "gone");
     assert_eq!(host.sh("ls /var/lib/trueup/lock 2>/dev/null | wc -l").text(), "0");
 }
@@ -42,6 +43,21 @@ fn an_sshd_that_refuses_the_key() {
         "file[/etc/ssh/sshd_config.d/keys.conf]",
         "test -e /etc/ssh/sshd_config.d/keys.conf || echo gone",
     );
+}
+
+#[test]
+fn an_sshd_that_an_earlier_run_owes_a_restart_is_restarted_once_its_files_are_back() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian)]);
+    let owes = "- hosts: all\n  resources:\n    - file: /etc/ssh/sshd_config.d/tries.conf\n      content: \"MaxAuthTries 7\\n\"\n      notify: service[ssh]\n    - exec: fails\n      command: exit 7\n      require: file[/etc/ssh/sshd_config.d/tries.conf]\n    - service: ssh\n      state: running\n      require: exec[fails]\n";
+    trueup(&fleet, "apply", &manifest(&fleet, owes), &["--yes"]).code(3);
+    let site = manifest(&fleet, REFUSES_KEYS);
+    trueup(&fleet, "plan", &site, &[]).code(2).says("owed by an earlier run");
+    trueup(&fleet, "apply", &site, &["--yes", "--confirm-timeout", "6", "--connect-timeout", "2"])
+        .code(3)
+        .says("web1  taken back by the host");
+    // What the earlier run owes, it owes still.
+    trueup(&fleet, "plan", &site, &[]).code(2).says("+ file[/etc/ssh/sshd_config.d/keys.conf]");
+    trueup(&fleet, "apply", &manifest(&fleet, &owes.replace("exit 7", "\"true\"")), &["--yes"]).code(0);
 }
 
 #[test]
@@ -92,6 +108,7 @@ fn unconfirmed(fleet: &Fleet, text: &str) -> Trueup {
         assert!(!run.has_ended() && begun.elapsed() < Duration::from_secs(60), "the run never comes to its end");
         std::thread::sleep(Duration::from_millis(100));
     }
+    assert_eq!(host.sh("systemctl list-timers --all | grep -c trueup-confirm").text(), "1", "systemd keeps the time");
     run
 }
 

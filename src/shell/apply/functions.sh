@@ -119,7 +119,15 @@ errors() {
 owe() {
   if [ -s "$s/owed/$1" ]; then return 0; fi
   new="$new $1"
-  printf '%s\n' "$2" >"$s/owed/$1"
+  printf '%s\n%s\n' "$2" "${r##*/}" >"$s/owed/$1"
+}
+# What a run came to owe is owed no more where all of its changes (these, by number) are taken back.
+forgive() {
+  for i in $2; do eval "i=\${x$i-}"; if [ -n "$i" ]; then return 0; fi; done
+  for i in "$s/owed"/*; do
+    if { read -r j && read -r j; } <"$i" && [ "$j" = "$1" ]; then rm -f -- "$i"; fi
+  done 2>/dev/null
+  return 0
 }
 pay() { rm -f "$s/owed/$1"; }
 # Why nothing was said: there was no room for it. A little is held in reserve, so that the end can be on record.
@@ -353,7 +361,8 @@ arm() {
   disarm "${r##*/}"
   if [ "$(id -u)" = 0 ] && [ -d /run/systemd/system ]; then
     hook "${r##*/}" || return
-    if systemd-run --quiet --collect --unit="trueup-revert-${r##*/}" --on-active="$1" \
+    # Not by the name of the unit that does it when the host starts: systemd would not have that twice.
+    if systemd-run --quiet --collect --unit="trueup-confirm-${r##*/}" --on-active="$1" \
       --timer-property=AccuracySec=500ms /bin/sh "$r/revert" 2>/dev/null; then return 0; fi
   fi
   if command -v setsid >/dev/null; then alone=setsid; else alone=; fi
@@ -361,7 +370,7 @@ arm() {
   printf '%s %s\n' $! "$(birth $!)" >"$r/armed"
 }
 disarm() {
-  if [ -d /run/systemd/system ]; then systemctl stop "trueup-revert-$1.timer" 2>/dev/null; fi
+  if [ -d /run/systemd/system ]; then systemctl stop "trueup-confirm-$1.timer" 2>/dev/null; fi
   if read -r p born <"$s/runs/$1/armed" && [ "$(birth "$p")" = "$born" ]; then kill -9 "$p"; fi 2>/dev/null
   unhook "$1"
 }

@@ -397,6 +397,8 @@ fn body_of(out: &mut String, plan: &ApplyPlan, verify: &ProbeScript, first_verif
             );
         }
         LedgerNotes::Back { run, changes } => {
+            let news: Vec<usize> = changes.iter().map(|(_, new)| *new).collect();
+            let _ = writeln!(out, "forgive {run} '{}'", list(&news));
             let changes: Vec<_> = changes.iter().map(|(old, new)| format!("{old}:{new}")).collect();
             let _ = writeln!(
                 out,
