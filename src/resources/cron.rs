@@ -24,7 +24,7 @@ pub struct Params {
     /// The user it runs as. The default is `root`.
     #[serde(default = "root")]
     pub user: String,
-    /// What runs; `%` is taken as it is. Needed, unless it is to be absent.
+    /// What runs. `%` is taken as it is, and so is `\%`, which a crontab has for it. Needed, unless it is to be absent.
     pub command: Option<String>,
     /// Variables of its environment, such as MAILTO. By default none.
     #[serde(default)]
@@ -54,8 +54,20 @@ fn text(want: &Want<Params>) -> String {
     let p = &want.params;
     let env: String = p.env.iter().map(|(k, v)| format!("{k}=\"{v}\"\n")).collect();
     let (schedule, command) = (p.schedule.as_deref().unwrap_or_default(), p.command.as_deref().unwrap_or_default());
-    // cron makes a line break of a bare percent sign.
-    format!("{env}{schedule} {} {}\n", p.user, command.replace('%', "\\%"))
+    format!("{env}{schedule} {} {}\n", p.user, escaped(command))
+}
+
+/// cron makes a line break of a percent sign that no backslash stands before.
+fn escaped(command: &str) -> String {
+    let (mut out, mut backslashes) = (String::with_capacity(command.len()), 0);
+    for c in command.chars() {
+        if c == '%' && backslashes % 2 == 0 {
+            out.push('\\');
+        }
+        backslashes = if c == '\\' { backslashes + 1 } else { 0 };
+        out.push(c);
+    }
+    out
 }
 
 fn question(want: &Want<Params>) -> FileQuestion {
@@ -253,7 +265,19 @@ impl ResourceType for Cron {
 
 #[cfg(test)]
 mod tests {
-    use super::schedule;
+    use super::{escaped, schedule};
+
+    #[test]
+    fn a_percent_sign_is_one_whether_or_not_it_is_written_as_in_a_crontab() {
+        for (command, line) in [
+            ("date +%F", r"date +\%F"),
+            (r"date +\%F", r"date +\%F"),
+            (r"date '+\%H%%M'", r"date '+\%H\%\%M'"),
+            (r"echo a\\%", r"echo a\\\%"),
+        ] {
+            assert_eq!(escaped(command), line);
+        }
+    }
 
     #[test]
     fn schedules_are_checked_field_by_field() {

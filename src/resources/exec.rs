@@ -273,6 +273,10 @@ impl ResourceType for Exec {
         }
     }
 
+    fn cuts_off(&self, want: &Want<Params>, _: &Difference) -> bool {
+        super::lifeline::command(command(want))
+    }
+
     /// `onlyif` says whether it is to be run, and not what it comes to.
     fn is_verifiable(&self, want: &Want<Params>) -> bool {
         want.params.creates.is_some() || want.params.unless.is_some()

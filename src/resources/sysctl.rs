@@ -10,6 +10,7 @@ use crate::shell::probe::{Answers, BadAnswer, FileQuestion, ProbeScript, Query};
 use crate::shell::steps::{Attributes, Command, Steps, Undo};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::borrow::Cow;
 
 pub struct Sysctl;
 
@@ -35,6 +36,20 @@ fn body(want: &Want<Params>) -> Body {
     Body::held(format!("{} = {}\n", want.id.title, want.params.value.0).into_bytes(), want.sensitive)
 }
 
+/// The same for both ways to write a parameter: whichever of `.` and `/` comes first is what separates, and the other one is
+/// part of a name, as in `net.ipv4.conf.eth0/1.rp_filter`. Source: sysctl(8).
+fn canonical(title: &str) -> String {
+    if title.find(['.', '/']).and_then(|at| title.get(at..)).is_some_and(|rest| rest.starts_with('/')) {
+        return title.to_owned();
+    }
+    let swap = |c: char| match c {
+        '.' => '/',
+        '/' => '.',
+        c => c,
+    };
+    title.chars().map(swap).collect()
+}
+
 /// `sysctl` separates several numbers by tabs.
 fn normal(value: &str) -> String {
     value.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -54,6 +69,10 @@ impl ResourceType for Sysctl {
     type Params = Params;
     type Observed = Observed;
 
+    fn key<'a>(&self, want: &'a Want<Params>, _: &Facts) -> Cow<'a, str> {
+        Cow::Owned(canonical(want.title()))
+    }
+
     fn probe(&self, wants: &[&Want<Params>], _: &Facts, probe: &mut ProbeScript) {
         probe.ask(Query::Sysctl, wants.iter().map(|w| &w.id.title));
         probe.ask_files(&questions(wants));
@@ -72,7 +91,7 @@ impl ResourceType for Sysctl {
             .map(|(want, kept)| {
                 let value = |line: &str| {
                     let (key, value) = line.split_once('=')?;
-                    (key.trim().replace('/', ".") == want.id.title.replace('/', ".")).then(|| normal(value))
+                    (canonical(key.trim()) == canonical(want.title())).then(|| normal(value))
                 };
                 Ok(Observed { running: running.lines().find_map(value), kept: kept? })
             })
@@ -122,10 +141,7 @@ impl ResourceType for Sysctl {
     fn apply(&self, _: &[&Want<Params>], due: &[Due<'_, Self>], _: &Facts, steps: &mut Steps) {
         for Due { want, seen, difference } in due {
             let id = &want.id;
-            if difference.has("kept across reboot") {
-                let attributes = Attributes { mode: Some(0o644), ..Attributes::default() };
-                steps.replace_file(id, &path(want), body(want), attributes, None, false);
-            }
+            // What the kernel does not take is not to be set at the next boot either.
             if difference.has("value") {
                 let set =
                     |value: &str| vec!["sysctl".to_owned(), "-q".into(), "-w".into(), format!("{}={value}", id.title)];
@@ -135,6 +151,26 @@ impl ResourceType for Sysctl {
                 };
                 steps.run(&[id], Command::new(set(&normal(&want.params.value.0))), undo);
             }
+            if difference.has("kept across reboot") {
+                let attributes = Attributes { mode: Some(0o644), ..Attributes::default() };
+                steps.replace_file(id, &path(want), body(want), attributes, None, false);
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::canonical;
+
+    #[test]
+    fn a_parameter_is_the_same_however_it_is_written() {
+        for (one, other) in [
+            ("net.ipv4.ip_forward", "net/ipv4/ip_forward"),
+            ("net.ipv4.conf.eth0/1.rp_filter", "net/ipv4/conf/eth0.1/rp_filter"),
+        ] {
+            assert_eq!(canonical(one), canonical(other));
+        }
+        assert_ne!(canonical("net.ipv4.conf.eth0/1.rp_filter"), canonical("net.ipv4.conf.eth0.1.rp_filter"));
     }
 }

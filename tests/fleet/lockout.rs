@@ -45,6 +45,18 @@ fn an_sshd_that_refuses_the_key() {
     );
 }
 
+/// sshd refuses the keys of a home that others can write to.
+#[test]
+fn a_home_that_everybody_can_write_to() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian)]);
+    fleet
+        .host("web1")
+        .sh("mkdir -pm 700 /root/.ssh; cp /etc/ssh/fleet_keys /root/.ssh/authorized_keys; sed -i 's|/etc/ssh/fleet_keys ||' /etc/ssh/sshd_config.d/* /etc/ssh/sshd_config; systemctl reload ssh")
+        .text();
+    let open = "- hosts: all\n  resources:\n    - directory: /root\n      mode: \"0777\"\n    - exec: and so on\n      command: chmod 0777 /root\n      unless: test \"$(stat -c %a /root)\" = 777\n      undo: \"true\"\n";
+    is_taken_back(&fleet, open, "directory[/root]", "test \"$(stat -c %a /root)\" = 700 && echo gone");
+}
+
 #[test]
 fn an_sshd_that_an_earlier_run_owes_a_restart_is_restarted_once_its_files_are_back() {
     let fleet = Fleet::up(&[("web1", Kind::Debian)]);

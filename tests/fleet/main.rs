@@ -21,5 +21,6 @@ mod secrets;
 mod smoke;
 mod snapshot;
 mod stages;
+mod sysctl;
 mod trueup;
 mod web_tier;

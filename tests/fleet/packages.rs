@@ -267,6 +267,10 @@ fn a_service_of_our_own_unit_starts_restarts_and_is_masked() {
     let masked = site("    - service: cron\n      state: stopped\n      masked: true\n");
     go("apply", &masked, 0);
     go("plan", &masked, 0);
+    on(&fleet, &["rollback", "last", "--yes"]).code(0);
+    assert_eq!(host.sh("systemctl is-active cron; systemctl is-enabled cron").text(), "active\nenabled");
+    on(&fleet, &["rollback", "last", "--yes"]).code(0);
+    assert_eq!(host.sh("systemctl is-active cron; systemctl is-enabled cron; true").text(), "inactive\nmasked");
     go("plan", &site("    - service: cron\n      state: running\n"), 3).says("cron is masked");
     go("plan", &site("    - service: nowhere\n      state: running\n"), 3).says("there is no service nowhere");
 }

@@ -273,7 +273,7 @@ impl ResourceType for Directory {
     }
 
     fn cuts_off(&self, want: &Want<Params>, _: &Difference) -> bool {
-        crate::resources::lifeline::path(want.title())
+        crate::resources::lifeline::directory(want.title())
     }
 
     fn sees(&self, want: &Want<Params>, path: &str) -> bool {

@@ -208,8 +208,8 @@ impl ResourceType for Package {
         Ok(Some(difference))
     }
 
-    fn cuts_off(&self, want: &Want<Params>, difference: &Difference) -> bool {
-        difference.action == Action::Remove && crate::resources::lifeline::package(bare(want.title()))
+    fn cuts_off(&self, want: &Want<Params>, _: &Difference) -> bool {
+        crate::resources::lifeline::package(bare(want.title()))
     }
 
     /// Files, users, services that run: installing brings them, and removing takes them away.

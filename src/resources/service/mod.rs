@@ -311,14 +311,18 @@ impl ResourceType for Service {
                     steps.run(&[id], Command::new(argv), Undo::Run(undo));
                 }
             };
-            if let Some(masked) = want.params.masked {
-                run("masked", masked, provider.mask(&unit), provider.unmask(&unit));
+            // What is masked can neither start nor stop starting: it is masked last, and so the first to be taken back.
+            if want.params.masked == Some(false) {
+                run("masked", false, provider.mask(&unit), provider.unmask(&unit));
             }
             if let Some(enabled) = want.params.enabled {
                 run("enabled", enabled, provider.enable(&unit), provider.disable(&unit));
             }
             if let Some(state) = want.params.state {
                 run("state", state == State::Running, provider.start(&unit), provider.stop(&unit));
+            }
+            if want.params.masked == Some(true) {
+                run("masked", true, provider.mask(&unit), provider.unmask(&unit));
             }
         }
     }
