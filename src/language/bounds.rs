@@ -5,7 +5,7 @@ use minijinja::{Error, ErrorKind, Template, Value};
 use std::io::{self, Write};
 
 /// Bytes, of one text or of one value with all that is in it.
-const LARGEST: usize = 32 << 20;
+pub(super) const LARGEST: usize = 32 << 20;
 /// What each value and each key of a mapping counts for beside its text, in bytes.
 const ITEM: usize = 64;
 

@@ -5,6 +5,7 @@ pub mod de;
 pub mod diagnostic;
 pub mod filters;
 pub mod mask;
+mod methods;
 pub mod node;
 pub mod scope;
 pub mod settings;

@@ -60,6 +60,7 @@ impl Templates {
             }
         });
         super::filters::add_to(&mut env);
+        env.set_unknown_method_callback(super::methods::call);
         let compiled = written::add_to(&mut env);
         let mut this = Self { env, compiled, files: files.into_iter().collect(), sources, keyring: Arc::default() };
         let mut found = vec![];

@@ -197,12 +197,16 @@ fn text_diff(text: &TextChange, style: Style) -> String {
     for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
         lines.push(style.cyan(&format!("      {}", hunk.header())));
         for change in hunk.iter_changes() {
-            let line = clean(change.value().trim_end_matches('\n'));
+            let line = words::line(change.value().trim_end_matches('\n'));
             lines.push(match change.tag() {
                 ChangeTag::Delete => style.red(&format!("      -{line}")),
                 ChangeTag::Insert => style.green(&format!("      +{line}")),
                 ChangeTag::Equal => format!("       {line}"),
             });
+            // All that two lines may differ by.
+            if change.missing_newline() {
+                lines.push(style.dim("       (without a line break at its end)"));
+            }
         }
     }
     let more = lines.len().saturating_sub(DIFF_LINES);

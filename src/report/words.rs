@@ -20,3 +20,29 @@ pub(super) fn named(hosts: &[&str]) -> String {
 pub(super) fn clean(text: &str) -> String {
     visible(&text.replace('\t', " "))
 }
+
+/// Characters of one line that are shown.
+const LONGEST: usize = 500;
+
+/// A line of a file: as [`clean`], with its tabs, and not longer than anybody reads.
+pub(super) fn line(text: &str) -> String {
+    let more = text.chars().count().saturating_sub(LONGEST);
+    let start: String = text.chars().take(LONGEST).collect();
+    let mut out = start.split('\t').map(visible).collect::<Vec<_>>().join("\t");
+    if more > 0 {
+        let _ = write!(out, "… {more} more characters");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::line;
+
+    #[test]
+    fn a_line_keeps_its_tabs_and_has_an_end() {
+        assert_eq!(line("a\tb\u{1b}[1m"), "a\tb\\u{1b}[1m");
+        let long = line(&"x".repeat(130_000));
+        assert!(long.starts_with("xxx") && long.ends_with("x… 129500 more characters"), "{}", long.len());
+    }
+}

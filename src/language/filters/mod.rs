@@ -89,6 +89,10 @@ static FILTERS: &[Entry] = &[
     entry("mandatory", &["msg"], text::mandatory),
     entry("bool", &[], text::bool),
     entry("quote", &[], text::quote),
+    entry("indent", &["width", "first", "blank"], text::indent),
+    entry("truncate", &["length", "killwords", "end", "leeway"], text::truncate),
+    entry("wordcount", &[], text::wordcount),
+    entry("center", &["width"], text::center),
     entry(
         "comment",
         &["style", "decoration", "beginning", "end", "prefix", "prefix_count", "postfix", "postfix_count", "newline"],
@@ -124,6 +128,7 @@ pub const NAMES: &[&str] = &[
     "batch",
     "bool",
     "capitalize",
+    "center",
     "chain",
     "combine",
     "comment",
@@ -192,10 +197,12 @@ pub const NAMES: &[&str] = &[
     "to_yaml",
     "tojson",
     "trim",
+    "truncate",
     "union",
     "unique",
     "upper",
     "urlencode",
+    "wordcount",
     "zip",
 ];
 

@@ -2,6 +2,8 @@
 
 use super::args::{Args, text, truth};
 use super::wrong;
+use crate::language::bounds::LARGEST;
+use crate::language::methods::padded;
 use minijinja::{Error, ErrorKind, State, Value};
 
 pub fn ternary(_: &State, value: &Value, args: &Args) -> Result<Value, Error> {
@@ -26,6 +28,61 @@ pub fn mandatory(_: &State, value: &Value, args: &Args) -> Result<Value, Error> 
 pub fn bool(_: &State, value: &Value, _: &Args) -> Result<Value, Error> {
     // Null stays null, so that a default can follow.
     if value.is_none() { Ok(value.clone()) } else { truth(value).map(Value::from) }
+}
+
+/// The widest that a text is made.
+const WIDEST: usize = 10_000;
+
+/// Puts spaces, or a text, before the lines but the first. As Jinja2 has it, a line break at the end stays.
+pub fn indent(_: &State, value: &Value, args: &Args) -> Result<Value, Error> {
+    let text = text(value)?;
+    let by = match args.get("width") {
+        Some(by) if by.as_str().is_some() => by.as_str().unwrap_or_default().to_owned(),
+        _ => " ".repeat(args.number("width", WIDEST)?.unwrap_or(4)),
+    };
+    let (first, blank) = (args.flag("first", false)?, args.flag("blank", false)?);
+    let mut out = String::new();
+    for (n, line) in text.split('\n').enumerate() {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        let is_due = if n == 0 { first } else { blank || !line.is_empty() };
+        out.push_str(if n == 0 { "" } else { "\n" });
+        out.push_str(if is_due { &by } else { "" });
+        out.push_str(line);
+        if out.len() > LARGEST {
+            return Err(wrong("this comes to too much text"));
+        }
+    }
+    Ok(Value::from(out))
+}
+
+/// A text that is longer than `length` and some more is cut at a word.
+pub fn truncate(_: &State, value: &Value, args: &Args) -> Result<Value, Error> {
+    let (text, end) = (text(value)?, args.text_or("end", "...")?);
+    let length = args.number("length", LARGEST)?.unwrap_or(255);
+    let leeway = args.number("leeway", LARGEST)?.unwrap_or(5);
+    let Some(room) = length.checked_sub(end.chars().count()) else {
+        return Err(wrong(format!("`length` is at least that of `end`, {}", end.chars().count())));
+    };
+    if text.chars().count() <= length.saturating_add(leeway) {
+        return Ok(Value::from(text));
+    }
+    let start: String = text.chars().take(room).collect();
+    let start = match start.rsplit_once(' ') {
+        Some((words, _)) if !args.flag("killwords", false)? => words,
+        _ => &start,
+    };
+    Ok(Value::from(format!("{start}{end}")))
+}
+
+pub fn wordcount(_: &State, value: &Value, _: &Args) -> Result<Value, Error> {
+    let text = text(value)?;
+    let words = text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+    Ok(Value::from(words.count()))
+}
+
+pub fn center(_: &State, value: &Value, args: &Args) -> Result<Value, Error> {
+    let width = args.number("width", WIDEST)?.unwrap_or(80);
+    Ok(Value::from(padded(&text(value)?, "center", width, ' ')))
 }
 
 /// One word of a POSIX shell, as Python's `shlex.quote` writes it.
