@@ -135,9 +135,34 @@ fn variables_that_double_at_each_level_are_refused_at_their_place() {
 #[test]
 fn a_variable_that_fails_is_looked_up_once() {
     let site = site("    - file: /tmp/trueup-no-such-file\n      content: \"{{ v0 }}\"\n");
-    let vars = levels(60, |v| format!("{{{{ {v} }}}}{{{{ {v} }}}}"), "\"{{ nowhere }}\"");
+    let vars = levels(45, |v| format!("{{{{ {v} }}}}{{{{ {v} }}}}"), "\"{{ nowhere }}\"");
     let told = said(&[("site.yml", &site), ("group_vars/all.yml", &vars)], &["plan"]);
     assert!(told.starts_with("exit 1\n") && told.contains("`nowhere` has no value here"), "{told}");
+    assert!(told.matches("needed here").count() < 10, "{told}");
+}
+
+#[test]
+fn what_could_use_up_the_stack_is_an_error_at_its_place() {
+    let content = |text: &str| site(&format!("    - file: /tmp/trueup-no-such-file\n      content: '{text}'\n"));
+    for (text, told) in [
+        (format!("{{{{ {} }}}}", vec!["a"; 8000].join("~")), "nested more deeply"),
+        (format!("{{{{ {}true }}}}", "not ".repeat(8000)), "nested more deeply"),
+        (format!("{{{{ {}1{} }}}}", "[".repeat(8000), "]".repeat(8000)), "nested more deeply"),
+        (format!("{{% if 0 %}}{}{{% endif %}}", "{% elif 0 %}".repeat(8000)), "nested more deeply"),
+        ("{% macro m(n) %}{{ m(n + 1) }}{% endmacro %}{{ m(1) }}".to_owned(), "recursion"),
+    ] {
+        let said = said(&[("site.yml", &content(&text))], &["plan"]);
+        assert!(said.starts_with("exit 1\n") && said.contains(told) && said.contains("site.yml:4"), "{said:.2000}");
+        let template = site("    - file: /tmp/trueup-no-such-file\n      template: t.j2\n");
+        let said = self::said(&[("site.yml", &template), ("templates/t.j2", &text)], &["plan"]);
+        assert!(said.starts_with("exit 1\n") && said.contains(told), "{said:.2000}");
+    }
+    let vars = levels(5000, |v| format!("{{{{ {v} }}}}"), "x");
+    let said = said(&[("site.yml", &content("{{ v0 }}")), ("group_vars/all.yml", &vars)], &["plan"]);
+    assert!(said.starts_with("exit 1\n") && said.contains("a chain of 50 variables"), "{said:.2000}");
+    let when = site(&format!("    - exec: x\n      when: '{}'\n", vec!["a"; 8000].join(" or ")));
+    let said = self::said(&[("site.yml", &when)], &["plan"]);
+    assert!(said.starts_with("exit 1\n") && said.contains("nested more deeply"), "{said:.2000}");
 }
 
 #[test]

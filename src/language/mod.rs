@@ -2,6 +2,7 @@
 
 mod bounds;
 pub mod de;
+mod depth;
 pub mod diagnostic;
 pub mod filters;
 pub mod mask;

@@ -16,6 +16,9 @@ pub trait Render: std::fmt::Debug + Send + Sync {
     fn rendered(&self, node: &Node, scope: &Scope) -> Result<Node, Diagnostic>;
 }
 
+/// So many variables may need one another in a row: each takes its part of the stack.
+const FARTHEST: usize = 50;
+
 /// One level of names over those of its parent.
 #[derive(Clone, Debug)]
 pub struct Scope {
@@ -178,20 +181,25 @@ impl Level {
         }
         // A variable of the same name one level below is what `x: "{{ x }}"` under `with:` means.
         let visit = format!("{name}@{:p}", Arc::as_ptr(self));
-        let cycle = {
+        let (cycle, far) = {
             let mut visiting = lock(&self.state.visiting);
             let cycle = visiting.iter().position(|v| *v == visit).map(|at| {
                 let names = visiting[at..].iter().chain([&visit]).map(|v| v.split('@').next().unwrap_or(v));
                 names.collect::<Vec<_>>().join(" → ")
             });
-            if cycle.is_none() {
+            let far = visiting.len() >= FARTHEST;
+            if cycle.is_none() && !far {
                 visiting.push(visit);
             }
-            cycle
+            (cycle, far)
         };
         if let Some(path) = cycle {
             let d = Diagnostic::error("variables that need one another", Some(node.span), path);
             return Some(self.fail(d));
+        }
+        if far {
+            let label = format!("{name} is needed at the end of a chain of {FARTHEST} variables");
+            return Some(self.fail(Diagnostic::error("too long a chain of variables", Some(node.span), label)));
         }
         let scope = Scope { object: self.clone() };
         let before = self.state.secret.load(Ordering::Relaxed);

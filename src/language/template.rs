@@ -1,6 +1,7 @@
 //! Templates: expressions inside strings, and template files. An undefined variable is an error at its place.
 
 use super::bounds::{self, Room};
+use super::depth;
 use super::diagnostic::{Diagnostic, did_you_mean};
 use super::node::{Node, Yaml};
 use super::scope::{Render, Scope, guarded_node};
@@ -15,6 +16,12 @@ use std::sync::Arc;
 
 /// Enough for a template of some hundred thousand operations; a runaway loop ends in well under a second.
 const FUEL: u64 = 10_000_000;
+
+/// Of those that need a variable which fails, so many are shown, and the outermost.
+const NEAREST: usize = 6;
+
+/// Includes and macros within one another.
+const RECURSION: usize = 150;
 
 /// A project's templates, compiled once, and all that renders.
 pub struct Templates {
@@ -47,6 +54,7 @@ impl Templates {
             env.set_syntax(syntax);
         }
         env.set_fuel(Some(FUEL));
+        env.set_recursion_limit(RECURSION);
         env.set_debug(true);
         env.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         // An include inside a module's template means that module's.
@@ -68,6 +76,11 @@ impl Templates {
         names.sort();
         for (name, file) in names {
             let text = this.sources.get(file).map(|s| s.text.to_string()).unwrap_or_default();
+            if let Some(deep) = depth::too_deep(&text) {
+                let span = Span::new(file, deep.start, deep.end);
+                found.push(Diagnostic::error("malformed template", Some(span), depth::TOLD));
+                continue;
+            }
             if let Err(error) = this.env.add_template_owned(name, text) {
                 let span = error.range().map(|r| Span::new(file, r.start, r.end));
                 let span = span.or_else(|| this.sources.line(file, error.line().unwrap_or(1)));
@@ -226,6 +239,9 @@ impl Templates {
                 Some((node, ..))
                     if inner.span != Some(node.span) && !inner.related.iter().any(|(s, _)| *s == node.span) =>
                 {
+                    let mut inner = inner;
+                    // The nearest, and the one that all of it is for.
+                    inner.related.truncate(NEAREST);
                     inner.related(node.span, "needed here")
                 }
                 _ => inner,

@@ -1,6 +1,7 @@
 //! Templates that stand in a manifest's strings, as the engine's own templates: each text is compiled when it is first
 //! rendered, and kept for every host, loop item and run of a play after that.
 
+use super::depth;
 use minijinja::{Captured, Environment, Error, ErrorKind, Value};
 use std::ops::Range;
 use std::sync::Arc;
@@ -98,6 +99,13 @@ pub(super) fn whole_expression(text: &str) -> Option<&str> {
 /// The template for a name; `None` for what is no text's.
 fn source(name: &str) -> Option<Result<String, Error>> {
     let named = name.strip_prefix(MARK)?;
+    let deep = match named.strip_prefix('e') {
+        Some(inner) => depth::too_deep(&format!("{OPEN}{inner}{CLOSE}")),
+        None => depth::too_deep(named),
+    };
+    if deep.is_some() {
+        return Some(Err(Error::new(ErrorKind::SyntaxError, depth::TOLD)));
+    }
     if let Some(inner) = named.strip_prefix('e') {
         return Some(setting(inner));
     }
