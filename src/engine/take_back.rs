@@ -84,8 +84,10 @@ pub fn shown(host: &str, record: &Record, undoing: &Undoing, moved: &BTreeSet<&s
     let change = |(n, recorded): (usize, &crate::journal::RecordedChange)| {
         let mut difference = Difference::new(Action::Restore);
         let steps = undoing.plan.steps.iter().filter(|s| s.serves.contains(&n));
+        let made = record.changes.iter().any(|c| c.id == recorded.id && c.action == Action::Create.as_str());
         for step in steps {
             let by = match &step.act {
+                Act::Restore { path, .. } if made => format!("removing {path}"),
                 Act::Restore { path, .. } => format!("putting {path} back as it was"),
                 Act::Step(Step::Run(command)) => words(&command.argv),
                 Act::RunOn { argv, .. } if says(argv).is_some() => words(argv),

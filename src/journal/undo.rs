@@ -53,12 +53,16 @@ pub fn guard(record: &Record, which: &BTreeSet<usize>, how: &How, within: Durati
 /// Makes the run that takes back `which` changes of a recorded one.
 pub fn of(record: &Record, which: &BTreeSet<usize>, how: &How) -> Undoing {
     // In reverse: the last change is the first that is taken back.
-    let order: Vec<usize> = (0..record.changes.len()).rev().filter(|n| which.contains(n)).collect();
+    // What was refreshed for changes is refreshed once those are taken back.
+    let refreshes_alone = |n: &usize| record.changes.get(*n).is_some_and(|c| c.action == REFRESH);
+    let all = || (0..record.changes.len()).filter(|n| which.contains(n));
+    let order: Vec<usize> = all().rev().filter(|n| !refreshes_alone(n)).chain(all().filter(refreshes_alone)).collect();
     let number = |old: usize| order.iter().position(|n| *n == old);
     let mut changes: Vec<ApplyChange> = order.iter().map(|_| ApplyChange::default()).collect();
     for (old, change) in record.changes.iter().enumerate() {
         // What came after something is gone before that something is.
-        let Some(new) = number(old) else { continue };
+        // Nothing waits for a refresh, and it waits for nothing: whatever comes back makes it due.
+        let Some(new) = number(old).filter(|_| change.action != REFRESH) else { continue };
         for target in change.needs.iter().filter_map(|n| number(*n)) {
             if let Some(target) = changes.get_mut(target).filter(|c| !c.needs.contains(&new)) {
                 target.needs.push(new);
@@ -313,13 +317,19 @@ mod tests {
     fn the_last_comes_back_first_and_what_stands_on_it_waits() {
         let undoing = of(&record(), &(0..4).collect(), &how(false));
         let ids: Vec<_> = undoing.record.changes.iter().map(|c| c.id.as_str()).collect();
-        assert_eq!(ids, ["service[nginx]", "exec[migrate]", "file[/etc/nginx/a]", "package[nginx]"]);
-        assert_eq!(undoing.plan.changes[3].needs, [2, 0], "the package goes after the file and the service");
+        assert_eq!(ids, ["exec[migrate]", "file[/etc/nginx/a]", "package[nginx]", "service[nginx]"]);
+        assert_eq!(undoing.plan.changes[2].needs, [1], "the package goes after the file");
         assert_eq!(undoing.lost, [("exec[migrate]".to_owned(), "no `undo` is given".to_owned())]);
         let acts: Vec<_> = undoing.plan.steps.iter().map(|s| (s.slot, s.serves.clone())).collect();
-        assert_eq!(acts, [(1, vec![2]), (2, vec![3]), (3, vec![0])], "file, package, and nginx once more");
+        assert_eq!(acts, [(1, vec![1]), (2, vec![2]), (3, vec![3])], "file, package, and nginx once more");
         assert_eq!(undoing.plan.steps[0].unless_moved, Some(1));
-        assert_eq!(undoing.plan.steps[2].only_if_changed, [2]);
+        assert_eq!(undoing.plan.steps[2].only_if_changed, [1]);
+        let mut owed = record();
+        owed.steps[3].only_if_changed = vec![];
+        owed.steps[3].undo = run(&["systemctl", "restart", "nginx"]);
+        let undoing = of(&owed, &(0..4).collect(), &how(false));
+        assert_eq!(undoing.plan.steps[2].serves, [3], "what an earlier run owed comes last, too");
+        assert_eq!(undoing.plan.steps[2].only_if_changed, [2, 1]);
         assert_eq!(of(&record(), &(0..4).collect(), &how(true)).plan.steps[0].unless_moved, None);
         assert_eq!(Record::parse(&undoing.plan.record).unwrap(), undoing.record);
     }

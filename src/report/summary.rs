@@ -45,9 +45,13 @@ fn came_to(report: &HostReport, style: Style) -> String {
     let bad = report.plan.as_ref().map_or(0, |p| p.unjudged.len() + p.blocked.len());
     let unjudged = if bad > 0 { format!(", {}", style.red(&format!("{bad} cannot be judged"))) } else { String::new() };
     match &report.status {
+        HostStatus::InLine if goes_back(report) => style.yellow("nothing of it can be taken back"),
         HostStatus::InLine => style.green(&format!("in line ({})", count(in_line, "resource"))),
         HostStatus::Drift if goes_back(report) => {
-            style.yellow(&format!("{} to be taken back", count(planned, "change")))
+            let changes = report.plan.iter().flat_map(|p| &p.changes);
+            let stay = changes.filter(|c| !c.irreversible.is_empty()).count();
+            let those = if stay > 0 { format!(", {stay} of which cannot be") } else { String::new() };
+            style.yellow(&format!("{} to be taken back{those}", count(planned, "change")))
         }
         HostStatus::Drift if !report.results.is_empty() => {
             let done = report.results.iter().filter(|r| r.status == ChangeStatus::Applied).count();
@@ -83,7 +87,8 @@ fn came_to(report: &HostReport, style: Style) -> String {
             let applied = of(&|s| matches!(s, ChangeStatus::Applied));
             let skipped = of(&|s| matches!(s, ChangeStatus::Skipped { .. }));
             let failed = of(&ChangeStatus::is_failure) - skipped;
-            format!("{applied} applied, {}, {skipped} skipped{unjudged}", style.red(&format!("{failed} failed")))
+            let done = if goes_back(report) { "taken back" } else { "applied" };
+            format!("{applied} {done}, {}, {skipped} skipped{unjudged}", style.red(&format!("{failed} failed")))
         }
         HostStatus::Invalid { .. } => style.red("not judged: the manifest is wrong for it"),
         HostStatus::Unreachable { .. } if report.results.is_empty() => style.red("unreachable"),

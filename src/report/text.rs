@@ -193,6 +193,8 @@ fn body(plan: &HostPlan, change: &Change, options: &Options) -> String {
 /// A unified difference with three lines around each change.
 fn text_diff(text: &TextChange, style: Style) -> String {
     let diff = TextDiff::from_lines(&text.before, &text.after);
+    // It may be all that two lines differ by.
+    let ends_differ = !text.before.is_empty() && text.before.ends_with('\n') != text.after.ends_with('\n');
     let mut lines = vec![];
     for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
         lines.push(style.cyan(&format!("      {}", hunk.header())));
@@ -203,8 +205,7 @@ fn text_diff(text: &TextChange, style: Style) -> String {
                 ChangeTag::Insert => style.green(&format!("      +{line}")),
                 ChangeTag::Equal => format!("       {line}"),
             });
-            // All that two lines may differ by.
-            if change.missing_newline() {
+            if ends_differ && change.missing_newline() {
                 lines.push(style.dim("       (without a line break at its end)"));
             }
         }

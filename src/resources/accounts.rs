@@ -1,6 +1,7 @@
 //! What users and groups share: their names, their databases, and the programs that change those: useradd(8) and its
 //! like, busybox's, and where a host has none of them, the files themselves, passwd(5) and group(5).
 
+use super::difference::{Action, Ahead};
 use crate::facts::Facts;
 
 /// What a host has for it.
@@ -37,6 +38,11 @@ pub(super) fn database(text: &str) -> impl Iterator<Item = (&str, u32, Vec<&str>
         let [name, _, gid, members] = fields.as_slice() else { return None };
         Some((*name, gid.parse().ok()?, members.split(',').filter(|m| !m.is_empty()).collect()))
     })
+}
+
+/// Whether a number that another account has is free by then: that one goes before, or gets another number.
+pub(super) fn is_freed(ahead: &Ahead<'_>, kind: &str, other: &str, number: &str) -> bool {
+    ahead.may_bring_anything() || ahead.change(kind, other).is_some_and(|d| d.action == Action::Remove || d.has(number))
 }
 
 /// `sh -c EDIT DOES FILE NAME [LINE…]`: takes the line that begins with `NAME:` out of the file and adds the lines.

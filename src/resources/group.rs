@@ -6,6 +6,7 @@ use super::value::Presence;
 use super::{Due, Impossible, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
+use crate::model::id::visible;
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript, Query};
 use crate::shell::steps::{Command, Steps, Undo};
 use schemars::JsonSchema;
@@ -32,6 +33,15 @@ pub enum Observed {
     Present { gid: u32 },
 }
 
+/// A group, and what else decides about it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Seen {
+    group: Observed,
+    programs: Programs,
+    /// Another group that has the number which is wanted.
+    taken: Option<String>,
+}
+
 impl ResourceType for Group {
     const NAME: &'static str = "group";
     const ABOUT: &'static str = "A group of users.";
@@ -39,7 +49,7 @@ impl ResourceType for Group {
     const ORPHANED: Orphaned = Orphaned::Removed("state: absent");
 
     type Params = Params;
-    type Observed = (Observed, Programs);
+    type Observed = Seen;
 
     fn check(&self, want: &Want<Params>, _: &Facts, out: &mut Diagnostics) {
         if !is_name(want.title()) {
@@ -57,7 +67,7 @@ impl ResourceType for Group {
     }
 
     fn mark_seen(&self, _: &Want<Params>, seen: &Self::Observed) -> Option<String> {
-        match seen.0 {
+        match seen.group {
             Observed::Present { gid } => Some(gid.to_string()),
             Observed::Absent => None,
         }
@@ -80,7 +90,12 @@ impl ResourceType for Group {
         };
         let of = |want: &&Want<Params>| {
             let gid = database(&text).find(|(name, ..)| *name == want.title()).map(|(_, gid, _)| gid);
-            Ok((gid.map_or(Observed::Absent, |gid| Observed::Present { gid }), Programs::of(facts)))
+            let other = |(name, gid, _): &(&str, u32, _)| Some(*gid) == want.params.gid && *name != want.title();
+            Ok(Seen {
+                group: gid.map_or(Observed::Absent, |gid| Observed::Present { gid }),
+                programs: Programs::of(facts),
+                taken: database(&text).find(other).map(|(name, ..)| name.to_owned()),
+            })
         };
         wants.iter().map(of).collect()
     }
@@ -89,10 +104,16 @@ impl ResourceType for Group {
         &self,
         want: &Want<Params>,
         seen: &Self::Observed,
-        _: &Ahead<'_>,
+        ahead: &Ahead<'_>,
     ) -> Result<Option<Difference>, Impossible> {
         let gid = want.params.gid;
-        Ok(match (want.params.state, &seen.0) {
+        if let (Presence::Present, Some(gid), Some(other)) = (want.params.state, gid, &seen.taken)
+            && seen.group != (Observed::Present { gid })
+            && !accounts::is_freed(ahead, Self::NAME, other, "gid")
+        {
+            return Err(Impossible(format!("the number {gid} is that of the group {}", visible(other))));
+        }
+        Ok(match (want.params.state, &seen.group) {
             (Presence::Absent, Observed::Absent) => None,
             (Presence::Absent, Observed::Present { gid }) => {
                 if *gid == 0 {
@@ -112,7 +133,7 @@ impl ResourceType for Group {
                 if let Some(gid) = gid {
                     d.compare("gid", is, &gid);
                 }
-                if !d.properties.is_empty() && seen.1 != Programs::Shadow {
+                if !d.properties.is_empty() && seen.programs != Programs::Shadow {
                     return Err(Impossible("the host has no groupmod to change a group's number with".into()));
                 }
                 d.unless_empty()
@@ -121,19 +142,20 @@ impl ResourceType for Group {
     }
 
     fn predict(&self, want: &Want<Params>, seen: &Self::Observed) -> Self::Observed {
-        let gid = match &seen.0 {
+        let gid = match &seen.group {
             Observed::Present { gid } => *gid,
             Observed::Absent => 999,
         };
-        match want.params.state {
-            Presence::Absent => (Observed::Absent, seen.1),
-            Presence::Present => (Observed::Present { gid: want.params.gid.unwrap_or(gid) }, seen.1),
-        }
+        let group = match want.params.state {
+            Presence::Absent => Observed::Absent,
+            Presence::Present => Observed::Present { gid: want.params.gid.unwrap_or(gid) },
+        };
+        Seen { group, programs: seen.programs, taken: None }
     }
 
     fn apply(&self, _: &[&Want<Params>], due: &[Due<'_, Self>], _: &Facts, steps: &mut Steps) {
         for Due { want, seen, .. } in due {
-            let (id, name, programs) = (&want.id, want.title(), seen.1);
+            let (id, name, programs) = (&want.id, want.title(), seen.programs);
             let argv = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
             let add = |gid: Option<u32>| accounts::add_group(programs, name, gid, want.params.system);
             let delete = accounts::delete_group(programs, name);
@@ -141,7 +163,7 @@ impl ResourceType for Group {
             let where_there = ["sh", "-c", "if grep -q \"^$0:\" /etc/group; then exec \"$@\"; fi", name];
             let delete: Vec<String> = argv(&where_there).into_iter().chain(delete).collect();
             let number = |gid: u32| argv(&["groupmod", "-g", &gid.to_string(), name]);
-            match (want.params.state, &seen.0) {
+            match (want.params.state, &seen.group) {
                 (Presence::Absent, Observed::Present { gid }) => {
                     steps.run(&[id], Command::new(delete), Undo::Run(add(Some(*gid))));
                 }

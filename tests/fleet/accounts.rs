@@ -63,3 +63,24 @@ fn an_account_comes_back_with_all_that_limits_it() {
     on(&fleet, &["rollback", "last", "--yes"]).code(0);
     assert_eq!(accounts(), before);
 }
+
+#[test]
+fn what_cannot_be_had_is_told_by_the_plan() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian), ("box", Kind::Busybox)]);
+    for host in fleet.hosts() {
+        host.sh("echo taken:x:5001:5001::/:/bin/sh >>/etc/passwd; echo taken:x:5001: >>/etc/group").text();
+    }
+    let plan = |resources: &str, code: i32| {
+        trueup(&fleet, "plan", &manifest(&fleet, &format!("- hosts: all\n  resources:\n{resources}")), &[]).code(code)
+    };
+    plan("    - user: new\n      uid: 5001\n", 3).says("the number 5001 is that of the user taken");
+    plan("    - group: new\n      gid: 5001\n", 3).says("the number 5001 is that of the group taken");
+    plan("    - user: new\n      groups: [nowhere]\n", 3)
+        .says("there is no group nowhere, and no resource before this one");
+    // Nor is it told where it can be had by then.
+    let freed = "    - user: taken\n      state: absent\n    - group: taken\n      state: absent\n    - group: nowhere\n    - group: new\n      gid: 5001\n    - user: new\n      uid: 5001\n      groups: [nowhere]\n      system: true\n";
+    plan(freed, 2);
+    let site = manifest(&fleet, &format!("- hosts: all\n  resources:\n{freed}"));
+    trueup(&fleet, "apply", &site, &["--yes"]).code(0);
+    plan(freed, 0);
+}

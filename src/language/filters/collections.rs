@@ -222,3 +222,51 @@ pub fn product(state: &State, value: &Value, args: &Args) -> Result<Value, Error
     }
     Ok(rows.into_iter().map(Value::from).collect())
 }
+
+/// What stands in a container under this key, and below that under more keys.
+pub fn extract(_: &State, value: &Value, args: &Args) -> Result<Value, Error> {
+    let more = match args.get("morekeys") {
+        None => vec![],
+        Some(keys) if is_list(keys) => keys.try_iter()?.collect(),
+        Some(key) => vec![key.clone()],
+    };
+    let mut found = args.required("container")?.clone();
+    for key in std::iter::once(value.clone()).chain(more) {
+        let below = found.get_item(&key)?;
+        if below.is_undefined() {
+            return Err(wrong("the container has nothing under this key"));
+        }
+        found = below;
+    }
+    Ok(found)
+}
+
+/// Each item with each of what it has in a list of its own, whose name may be a path with dots.
+pub fn subelements(state: &State, value: &Value, args: &Args) -> Result<Value, Error> {
+    let all = match value.kind() {
+        ValueKind::Map => pairs(state, value)?.into_iter().map(|(_, item)| item).collect(),
+        _ => items(state, value)?,
+    };
+    let path = args.text("subelements")?;
+    let skips = args.flag("skip_missing", false)?;
+    let mut out = vec![];
+    for item in all {
+        let mut below = item.clone();
+        for part in path.split('.') {
+            below = below.get_attr(part)?;
+            if below.is_undefined() {
+                break;
+            }
+        }
+        if below.is_undefined() && skips {
+            continue;
+        }
+        if below.is_undefined() || !is_list(&below) {
+            return Err(wrong(format!("an item has no list `{path}`; `skip_missing=true` passes over such items")));
+        }
+        for sub in items(state, &below)? {
+            out.push(Value::from(vec![item.clone(), sub]));
+        }
+    }
+    Ok(Value::from(out))
+}

@@ -12,6 +12,7 @@ mod encoding;
 mod json;
 mod paths;
 mod regexes;
+mod sizes;
 mod text;
 mod versions;
 mod yaml;
@@ -67,6 +68,14 @@ static FILTERS: &[Entry] = &[
     variadic("regex_search", &["ignorecase", "multiline"], regexes::search),
     entry("regex_findall", REGEX, regexes::findall),
     entry("regex_escape", &["re_type"], regexes::escape),
+    entry("extract", &["container", "morekeys"], collections::extract),
+    entry("subelements", &["subelements", "skip_missing"], collections::subelements),
+    entry("human_to_bytes", &["default_unit", "isbits"], sizes::human_to_bytes),
+    entry("human_readable", &["isbits", "unit"], sizes::human_readable),
+    entry("sha1", &[], encoding::sha1),
+    entry("checksum", &[], encoding::sha1),
+    entry("type_debug", &[], text::type_debug),
+    entry("path_join", &[], paths::path_join),
     entry("b64encode", &["encoding"], encoding::b64encode),
     entry("b64decode", &["encoding"], encoding::b64decode),
     entry("hash", &["hashtype"], encoding::hash),
@@ -130,6 +139,7 @@ pub const NAMES: &[&str] = &[
     "capitalize",
     "center",
     "chain",
+    "checksum",
     "combine",
     "comment",
     "count",
@@ -141,6 +151,7 @@ pub const NAMES: &[&str] = &[
     "dirname",
     "e",
     "escape",
+    "extract",
     "first",
     "flatten",
     "float",
@@ -149,6 +160,8 @@ pub const NAMES: &[&str] = &[
     "from_yaml",
     "groupby",
     "hash",
+    "human_readable",
+    "human_to_bytes",
     "indent",
     "int",
     "intersect",
@@ -167,6 +180,7 @@ pub const NAMES: &[&str] = &[
     "map",
     "max",
     "min",
+    "path_join",
     "pprint",
     "product",
     "quote",
@@ -182,11 +196,13 @@ pub const NAMES: &[&str] = &[
     "safe",
     "select",
     "selectattr",
+    "sha1",
     "slice",
     "sort",
     "split",
     "splitext",
     "string",
+    "subelements",
     "sum",
     "symmetric_difference",
     "ternary",
@@ -198,6 +214,7 @@ pub const NAMES: &[&str] = &[
     "tojson",
     "trim",
     "truncate",
+    "type_debug",
     "union",
     "unique",
     "upper",
@@ -209,15 +226,28 @@ pub const NAMES: &[&str] = &[
 /// Makes the filters and tests known to the engine.
 pub fn add_to(env: &mut Environment<'static>) {
     for entry in FILTERS {
-        env.add_filter(entry.name, |state: &State, value: &Value, given: Rest<ValueOrKwargs>| {
-            call(entry, state, value, given)
-        });
+        for name in names(entry.name) {
+            env.add_filter(name, |state: &State, value: &Value, given: Rest<ValueOrKwargs>| {
+                call(entry, state, value, given)
+            });
+        }
     }
     for entry in TESTS {
-        env.add_test(entry.name, |state: &State, value: &Value, given: Rest<ValueOrKwargs>| {
-            call(entry, state, value, given)
-        });
+        for name in names(entry.name) {
+            env.add_test(name, |state: &State, value: &Value, given: Rest<ValueOrKwargs>| {
+                call(entry, state, value, given)
+            });
+        }
     }
+}
+
+/// The names of one: its own, and those with the collections of Ansible that have it.
+fn names(name: &'static str) -> impl Iterator<Item = String> {
+    let collections: &[&str] = match name {
+        "ipaddr" | "ipv4" | "ipv6" => &["ansible.utils", "ansible.netcommon"],
+        _ => &["ansible.builtin"],
+    };
+    std::iter::once(name.to_owned()).chain(collections.iter().map(move |c| format!("{c}.{name}")))
 }
 
 /// Every error names its filter, since a template's line may hold many.

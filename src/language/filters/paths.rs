@@ -1,6 +1,6 @@
 //! Parts of a path, as Python's `posixpath` cuts it. No file is looked at.
 
-use super::args::{Args, text};
+use super::args::{Args, is_list, items, text};
 use minijinja::{Error, State, Value};
 
 pub fn basename(_: &State, value: &Value, _: &Args) -> Result<Value, Error> {
@@ -25,4 +25,20 @@ pub fn splitext(_: &State, value: &Value, _: &Args) -> Result<Value, Error> {
     let at = path.rfind('.').filter(|at| *at > stem).unwrap_or(path.len());
     let (root, extension) = path.split_at(at);
     Ok(Value::from(vec![Value::from(root), Value::from(extension)]))
+}
+
+/// Parts put together; what begins with a slash begins anew.
+pub fn path_join(state: &State, value: &Value, _: &Args) -> Result<Value, Error> {
+    let parts = if is_list(value) { items(state, value)? } else { vec![value.clone()] };
+    let mut out = String::new();
+    for part in &parts {
+        let part = text(part)?;
+        if part.starts_with('/') {
+            out.clear();
+        } else if !out.is_empty() && !out.ends_with('/') {
+            out.push('/');
+        }
+        out.push_str(&part);
+    }
+    Ok(Value::from(out))
 }

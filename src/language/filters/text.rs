@@ -4,6 +4,7 @@ use super::args::{Args, text, truth};
 use super::wrong;
 use crate::language::bounds::LARGEST;
 use crate::language::methods::padded;
+use minijinja::value::ValueKind;
 use minijinja::{Error, ErrorKind, State, Value};
 
 pub fn ternary(_: &State, value: &Value, args: &Args) -> Result<Value, Error> {
@@ -83,6 +84,19 @@ pub fn wordcount(_: &State, value: &Value, _: &Args) -> Result<Value, Error> {
 pub fn center(_: &State, value: &Value, args: &Args) -> Result<Value, Error> {
     let width = args.number("width", WIDEST)?.unwrap_or(80);
     Ok(Value::from(padded(&text(value)?, "center", width, ' ')))
+}
+
+/// The name of Python's type.
+pub fn type_debug(_: &State, value: &Value, _: &Args) -> Result<Value, Error> {
+    Ok(Value::from(match value.kind() {
+        ValueKind::None => "NoneType",
+        ValueKind::Bool => "bool",
+        ValueKind::Number if value.is_integer() => "int",
+        ValueKind::Number => "float",
+        ValueKind::Seq | ValueKind::Iterable => "list",
+        ValueKind::Map => "dict",
+        _ => "str",
+    }))
 }
 
 /// One word of a POSIX shell, as Python's `shlex.quote` writes it.

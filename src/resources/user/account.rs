@@ -16,6 +16,10 @@ pub enum Seen {
 pub struct Observed {
     pub(super) seen: Seen,
     pub(super) programs: Programs,
+    /// Another account that has the number which is wanted.
+    pub(super) taken: Option<String>,
+    /// Groups that it is to be in and that are not there.
+    pub(super) missing: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -3,20 +3,21 @@
 mod account;
 mod programs;
 
-use super::accounts::{Programs, is_name};
+use super::accounts::{Programs, database, is_freed, is_name};
 use super::difference::{Action, Ahead, Brings, Difference, Shown};
 use super::value::{Presence, Scalar};
 use super::{Due, Edges, Impossible, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::body::Body;
-use crate::model::id::ResourceId;
+use crate::model::id::{ResourceId, visible};
 use crate::model::secret::Secret;
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript, Query};
 use crate::shell::steps::{Attributes, Command, Steps, Undo};
 pub use account::{Account, Observed, Seen};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::collections::HashSet;
 
 pub struct User;
 
@@ -108,6 +109,30 @@ fn keys_file(params: &Params, account: &Account) -> String {
     kept.chain(missing).map(|l| format!("{}\n", l.trim_end())).collect()
 }
 
+/// Whether it can have the number and the groups that it is to have.
+fn possible(want: &Want<Params>, seen: &Observed, ahead: &Ahead<'_>) -> Result<(), Impossible> {
+    let has = |uid| matches!(&seen.seen, Seen::Present(account) if account.uid == uid);
+    if let (Some(uid), Some(other)) = (want.params.uid, &seen.taken)
+        && !has(uid)
+        && !is_freed(ahead, User::NAME, other, "uid")
+    {
+        return Err(Impossible(format!("the number {uid} is that of the user {}", visible(other))));
+    }
+    // A user brings the group of its name.
+    let comes = |group: &str| {
+        ahead.may_bring_anything()
+            || ahead.brings("group", group)
+            || ahead.brings(User::NAME, group)
+            || group == want.title()
+    };
+    match seen.missing.iter().find(|group| !comes(group)) {
+        Some(group) => {
+            Err(Impossible(format!("there is no group {}, and no resource before this one makes it", visible(group))))
+        }
+        None => Ok(()),
+    }
+}
+
 fn asks_shadow(wants: &[&Want<Params>]) -> bool {
     wants.iter().any(|w| w.params.password.is_some())
 }
@@ -197,7 +222,9 @@ impl ResourceType for User {
     }
 
     fn probe(&self, wants: &[&Want<Params>], _: &Facts, probe: &mut ProbeScript) {
-        probe.ask(Query::Passwd, wants.iter().map(|w| w.title()));
+        // By number as well: who has that tells whether it can be had.
+        let numbers: Vec<String> = wants.iter().filter_map(|w| Some(w.params.uid?.to_string())).collect();
+        probe.ask(Query::Passwd, wants.iter().map(|w| w.title()).chain(numbers.iter().map(String::as_str)));
         probe.ask(Query::Groups, [""; 0]);
         if asks_shadow(wants) {
             probe.ask(Query::Shadow, [""; 0]);
@@ -222,28 +249,39 @@ impl ResourceType for User {
             if !groups.contains(':') {
                 return Err(BadAnswer("the host names no groups".into()));
             }
-            Ok(account::read(&passwd, &groups, shadow.as_deref(), keys.as_deref()))
+            let names: HashSet<String> = database(&groups).map(|(name, ..)| name.to_owned()).collect();
+            Ok((account::read(&passwd, &groups, shadow.as_deref(), keys.as_deref()), names))
         };
         match read() {
-            Ok(mut accounts) => wants
+            Ok((accounts, groups)) => wants
                 .iter()
                 .map(|w| {
-                    let seen = accounts.remove(w.title()).map_or(Seen::Absent, Seen::Present);
+                    let other = |(name, account): &(&String, &Account)| {
+                        Some(account.uid) == w.params.uid && name.as_str() != w.title()
+                    };
+                    let taken = accounts.iter().filter(other).map(|(name, _)| name.clone()).min();
+                    let named = w.params.group.iter().map(|g| &g.0).chain(w.params.groups.iter().flatten());
+                    let is_missing = |g: &&String| !groups.contains(*g) && g.parse::<u32>().is_err();
+                    let missing = named.filter(is_missing).cloned().collect();
+                    let seen = accounts.get(w.title()).cloned().map_or(Seen::Absent, Seen::Present);
                     if let (Some(_), Seen::Present(Account { password: None, .. })) = (&w.params.password, &seen) {
                         return Err(BadAnswer("the passwords' hashes cannot be read; is `become` missing?".into()));
                     }
                     if let Seen::Present(Account { keys_unread: Some(why), .. }) = &seen {
                         return Err(BadAnswer(format!("its keys are not read: {why}")));
                     }
-                    Ok(Observed { seen, programs: Programs::of(facts) })
+                    Ok(Observed { seen, programs: Programs::of(facts), taken, missing })
                 })
                 .collect(),
             Err(bad) => wants.iter().map(|_| Err(bad.clone())).collect(),
         }
     }
 
-    fn diff(&self, want: &Want<Params>, seen: &Observed, _: &Ahead<'_>) -> Result<Option<Difference>, Impossible> {
+    fn diff(&self, want: &Want<Params>, seen: &Observed, ahead: &Ahead<'_>) -> Result<Option<Difference>, Impossible> {
         let p = &want.params;
+        if p.state == Presence::Present {
+            possible(want, seen, ahead)?;
+        }
         match (p.state, &seen.seen) {
             (Presence::Absent, Seen::Absent) => Ok(None),
             (Presence::Absent, Seen::Present(account)) => {
@@ -304,7 +342,7 @@ impl ResourceType for User {
             Presence::Absent => Seen::Absent,
             Presence::Present => Seen::Present(account::after(want.title(), &want.params, &seen.seen)),
         };
-        Observed { seen: after, programs: seen.programs }
+        Observed { seen: after, programs: seen.programs, taken: None, missing: vec![] }
     }
 
     fn apply(&self, _: &[&Want<Params>], due: &[Due<'_, Self>], _: &Facts, steps: &mut Steps) {
