@@ -166,6 +166,27 @@ fn what_could_use_up_the_stack_is_an_error_at_its_place() {
 }
 
 #[test]
+fn the_system_is_neither_removed_nor_emptied() {
+    for resource in [
+        "directory: /etc\n      purge: true",
+        "directory: /usr/local\n      purge: true",
+        "directory: /home\n      purge: true",
+        "directory: /etc\n      state: absent",
+        "directory: /srv\n      state: absent",
+        "directory: /var\n      recurse: true\n      owner: root",
+        "symlink: /bin\n      state: absent",
+        "symlink: /lib64\n      target: /srv/lib",
+        "file: /sbin\n      state: absent",
+    ] {
+        let told = said(&[("site.yml", &site(&format!("    - {resource}\n")))], &["plan"]);
+        assert!(told.starts_with("exit 1\n") && told.contains("belongs to the system"), "{resource}: {told}");
+    }
+    let fine = site("    - directory: /etc\n      mode: \"0755\"\n");
+    let told = said(&[("site.yml", &fine)], &["plan"]);
+    assert!(!told.contains("belongs to the system"), "{told}");
+}
+
+#[test]
 fn the_inventory_of_a_limit_has_no_other_host() {
     let files = [("hosts.ini", "[web]\nw1 a=1\nw2 a=2\n[db]\nd1 a=3\n")];
     let told = said(&files, &["inventory", "-i", "hosts.ini", "--list", "--limit", "w1,db"]);

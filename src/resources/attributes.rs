@@ -8,6 +8,7 @@ use crate::model::body::Digest;
 use crate::model::id::ResourceId;
 use crate::shell::files::{self, FileKind, FileStat, FileState};
 use crate::shell::probe::{Answers, BadAnswer, FileQuestion};
+use crate::shell::protected::{self, Way};
 use crate::shell::steps::Attributes;
 use std::collections::HashMap;
 
@@ -134,6 +135,14 @@ pub(super) fn check_path<P>(want: &Want<P>, out: &mut Diagnostics) {
         return;
     };
     out.push(Diagnostic::error("wrong path", Some(want.places.title), label));
+}
+
+/// What belongs to the system is told before anything is probed.
+pub(super) fn check_protected<P>(want: &Want<P>, ways: impl IntoIterator<Item = Way>, out: &mut Diagnostics) {
+    if let Some(why) = ways.into_iter().find_map(|way| protected::refused(want.title(), way)) {
+        let d = Diagnostic::error("a path of the system", Some(want.places.title), why);
+        out.push(d.help("name what is to be changed in it"));
+    }
 }
 
 /// The directory that it stands in.

@@ -10,6 +10,7 @@ use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::body::{Body, Digest};
 use crate::shell::files::{FileKind, FileStat, FileState};
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript};
+use crate::shell::protected::Way;
 use crate::shell::steps::Steps;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -150,6 +151,8 @@ impl ResourceType for File {
 
     fn check(&self, want: &Want<Params>, _: &Facts, out: &mut Diagnostics) {
         attributes::check_path(want, out);
+        let absent = want.params.state == State::Absent;
+        attributes::check_protected(want, [if absent { Way::Remove } else { Way::Replace }], out);
         wanted(&want.params).check(want, out);
         let params = &want.params;
         if let Some(validate) = &params.validate

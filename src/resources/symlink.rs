@@ -10,6 +10,7 @@ use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::body::Digest;
 use crate::shell::files::{FileKind, FileStat, FileState};
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript};
+use crate::shell::protected::Way;
 use crate::shell::steps::Steps;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -89,6 +90,8 @@ impl ResourceType for Symlink {
 
     fn check(&self, want: &Want<Params>, _: &Facts, out: &mut Diagnostics) {
         attributes::check_path(want, out);
+        let absent = want.params.state == Presence::Absent;
+        attributes::check_protected(want, [if absent { Way::Remove } else { Way::Replace }], out);
         match (&want.params.target, want.params.state) {
             (None, Presence::Present) => {
                 let label = "`target` is needed here";

@@ -10,6 +10,7 @@ pub mod history;
 pub mod ledger;
 pub mod packages;
 pub mod probe;
+pub mod protected;
 pub mod quote;
 mod script;
 pub mod state;

@@ -10,6 +10,7 @@ use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::shell::files::{FileKind, FileState};
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript, Query};
+use crate::shell::protected::Way;
 use crate::shell::steps::{Attributes, Steps};
 use crate::shell::tree::{self, TreeEntry};
 use schemars::JsonSchema;
@@ -135,6 +136,13 @@ impl ResourceType for Directory {
         wanted(&want.params).check(want, out);
         let params = &want.params;
         let attributes = wanted(params).attributes() != Attributes::default();
+        let ways = [
+            (params.state == Presence::Absent && want.departed.is_none(), Way::RemoveAll),
+            (params.state == Presence::Absent, Way::Remove),
+            (params.purge, Way::Empty),
+            (params.recurse, Way::ChangeAll),
+        ];
+        attributes::check_protected(want, ways.into_iter().filter(|(is_due, _)| *is_due).map(|(_, way)| way), out);
         let mut wrong = |name: &str, label: &str| {
             let span = Some(want.places.of(name));
             out.push(Diagnostic::error("parameters that exclude one another", span, label));

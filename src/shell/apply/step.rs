@@ -2,6 +2,7 @@
 
 use super::{Act, ApplyPlan, ApplyStep, inline};
 use crate::model::body::Body;
+use crate::shell::protected::{self, Way};
 use crate::shell::quote::{printf_format, word, words};
 use crate::shell::steps::{Attributes, Command, Step};
 use std::fmt::Write as _;
@@ -9,35 +10,6 @@ use std::time::Duration;
 
 /// Bytes of contents in one `printf`. Escaped it is four times as long at most.
 const PIECE: usize = 8 * 1024;
-
-/// What is never removed, nor changed with all that is below it.
-const SYSTEM: &[&str] = &[
-    "bin",
-    "boot",
-    "dev",
-    "etc",
-    "lib",
-    "lib32",
-    "lib64",
-    "libx32",
-    "proc",
-    "run",
-    "sbin",
-    "sys",
-    "usr",
-    "usr/bin",
-    "usr/lib",
-    "usr/lib64",
-    "usr/local",
-    "usr/sbin",
-    "usr/share",
-    "var",
-    "var/lib",
-    "var/log",
-];
-
-/// What is never removed.
-const TOP: &[&str] = &["home", "media", "mnt", "opt", "root", "srv", "tmp", "var/cache", "var/spool", "var/tmp"];
 
 pub(super) fn deadline(act: &Act) -> Option<Duration> {
     match act {
@@ -209,15 +181,15 @@ fn sound(act: &Act) -> Result<(), String> {
         if !path.starts_with('/') || path.ends_with('/') || parts.is_empty() || parts.contains(&"..") {
             return Err(format!("{} is no path that is changed", path.escape_debug()));
         }
-        let plain = parts.join("/");
-        let system = SYSTEM.contains(&plain.as_str());
-        let refused = match act {
-            Act::Step(Step::Remove { recurse: true, .. }) => system || TOP.contains(&plain.as_str()),
-            Act::Step(Step::SetAttributes { recurse: true, .. }) => system,
-            _ => false,
+        let way = match act {
+            Act::Step(Step::Remove { recurse: true, .. }) => Some(Way::RemoveAll),
+            Act::Step(Step::Remove { .. }) => Some(Way::Remove),
+            Act::Step(Step::ReplaceFile { .. } | Step::Symlink { .. }) => Some(Way::Replace),
+            Act::Step(Step::SetAttributes { recurse: true, .. }) => Some(Way::ChangeAll),
+            _ => None,
         };
-        if refused {
-            return Err(format!("/{plain} belongs to the system: it is not changed with all that is in it"));
+        if let Some(why) = way.and_then(|way| protected::refused(path, way)) {
+            return Err(why);
         }
     }
     let nul = |text: &str| text.contains('\0');
