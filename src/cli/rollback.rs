@@ -5,6 +5,7 @@ use super::{fleet, prompt};
 use crate::engine::outcome::{HostReport, exit_code};
 use crate::engine::run::rollback::{Rollback, RollbackError};
 use crate::engine::run::{Event, Operator};
+use crate::model::id::visible;
 use crate::report::progress::Progress;
 use crate::report::say;
 use crate::report::{json, text};
@@ -84,6 +85,10 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     let code = output::tell(&told, end(recorder, name, reports))?;
     if !args.report.json && !rolled.without.is_empty() {
         say!("not in that run: {}", rolled.without.join(", "));
+    }
+    if !args.report.json && !rolled.future.is_empty() {
+        let names = rolled.future.iter().map(|name| visible(name)).collect::<Vec<_>>().join(", ");
+        say!("passed over, for by its name it is of the future (a clock that is wrong?): {names}");
     }
     Ok(code)
 }

@@ -5,6 +5,7 @@ use crate::journal::undo::{self, How, Undoing};
 use crate::journal::{HostRun, Record};
 use crate::model::id::ResourceId;
 use crate::model::run_name::RunName;
+use crate::model::utc::Utc;
 use crate::plan::{Change, HostPlan};
 use crate::resources::difference::{Action, Brings, Difference, Shown};
 use crate::shell::apply::Act;
@@ -17,19 +18,37 @@ use std::collections::BTreeSet;
 pub enum NoSuchRun {
     #[error("no host has kept a run")]
     None,
+    #[error(
+        "all runs that hosts have kept are of the future by their names, such as {0}: is a clock wrong? Name one of them"
+    )]
+    Future(String),
     #[error("no host has kept a run whose name begins with {asked}; the last are {}", near.join(", "))]
     Unknown { asked: String, near: Vec<String> },
     #[error("{asked} is the start of several runs: {}", names.join(", "))]
     Ambiguous { asked: String, names: Vec<String> },
 }
 
-/// Which run is meant, of all that any host has kept.
+/// So far may another operator's clock be ahead, in seconds.
+const AHEAD: u64 = 3600;
+
+/// Runs whose names say that they are still to come: of a clock that is wrong, or of a host that lies. None of them is the
+/// last run.
+pub fn of_the_future(all: &BTreeSet<String>, now: u64) -> BTreeSet<String> {
+    let latest = Utc(now.saturating_add(AHEAD)).compact();
+    all.iter().filter(|name| name.starts_with(|c: char| c.is_ascii_digit()) && **name > latest).cloned().collect()
+}
+
+/// Which run is meant, of all that any host has kept. `now`: seconds since 1970.
 ///
 /// # Errors
 /// Where it is none, or not just one.
-pub fn resolve(which: &Which, all: &BTreeSet<String>) -> Result<String, NoSuchRun> {
+pub fn resolve(which: &Which, all: &BTreeSet<String>, now: u64) -> Result<String, NoSuchRun> {
     let asked = match which {
-        Which::Last => return all.last().cloned().ok_or(NoSuchRun::None),
+        Which::Last => {
+            let future = of_the_future(all, now);
+            let none = || all.last().map_or(NoSuchRun::None, |name| NoSuchRun::Future(name.clone()));
+            return all.difference(&future).last().cloned().ok_or_else(none);
+        }
         Which::Named(asked) => asked.clone(),
     };
     let names: Vec<String> = all.iter().filter(|n| n.starts_with(&asked)).cloned().collect();
@@ -161,15 +180,21 @@ mod tests {
     fn a_run_is_told_by_the_start_of_its_name() {
         let all: BTreeSet<String> =
             ["20260101T000000Z-aaaa", "20260102T000000Z-bbbb", "20260102T000000Z-bbbb-revert"].map(String::from).into();
-        let named = |text: &str| resolve(&Which::Named(text.into()), &all);
+        const NOW: u64 = 1_767_312_000;
+        let named = |text: &str| resolve(&Which::Named(text.into()), &all, NOW);
         assert_eq!(named("20260101").unwrap(), "20260101T000000Z-aaaa");
         assert_eq!(named("20260102").unwrap(), "20260102T000000Z-bbbb");
-        assert_eq!(resolve(&Which::Last, &all).unwrap(), "20260102T000000Z-bbbb-revert");
+        assert_eq!(resolve(&Which::Last, &all, NOW).unwrap(), "20260102T000000Z-bbbb-revert");
+        // A clock that is wrong, or a host that lies, does not say what the last run is.
+        let yesterday = NOW - 86_400;
+        assert_eq!(resolve(&Which::Last, &all, yesterday).unwrap(), "20260101T000000Z-aaaa");
+        assert_eq!(of_the_future(&all, yesterday).len(), 2);
+        assert!(resolve(&Which::Last, &all, 0).unwrap_err().to_string().contains("of the future"));
         assert_eq!(
             named("2026").unwrap_err().to_string(),
             "2026 is the start of several runs: 20260101T000000Z-aaaa, 20260102T000000Z-bbbb, 20260102T000000Z-bbbb-revert"
         );
         assert!(named("2025").unwrap_err().to_string().contains("the last are 20260102T000000Z-bbbb-revert"));
-        assert_eq!(resolve(&Which::Last, &BTreeSet::new()), Err(NoSuchRun::None));
+        assert_eq!(resolve(&Which::Last, &BTreeSet::new(), NOW), Err(NoSuchRun::None));
     }
 }

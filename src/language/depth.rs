@@ -23,18 +23,19 @@ pub(super) const TOLD: &str = "this is nested more deeply than a template may be
 /// Where a template goes too deep, if it does: bytes of its text.
 pub(super) fn too_deep(text: &str) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
-    // The weights of the statements that are open.
-    let mut statements: Vec<usize> = vec![];
+    // The statements that are open, with their weights.
+    let mut statements: Vec<(&[u8], usize)> = vec![];
+    let below = |statements: &[(&[u8], usize)]| statements.iter().map(|(_, weight)| weight).sum();
     let mut at = 0;
     while let Some(open) = find(bytes, at, b"{") {
         at = match bytes.get(open + 1) {
             Some(b'#') => find(bytes, open + 2, b"#}").map_or(bytes.len(), |end| end + 2),
-            Some(b'{') => match code(bytes, open + 2, b"}}", statements.iter().sum()) {
+            Some(b'{') => match code(bytes, open + 2, b"}}", below(&statements)) {
                 Ok(code) => code.end,
                 Err(deep) => return Some(deep),
             },
             Some(b'%') => {
-                let code = match code(bytes, open + 2, b"%}", statements.iter().sum()) {
+                let code = match code(bytes, open + 2, b"%}", below(&statements)) {
                     Ok(code) => code,
                     Err(deep) => return Some(deep),
                 };
@@ -42,11 +43,12 @@ pub(super) fn too_deep(text: &str) -> Option<Range<usize>> {
                     b"raw" => end_of_raw(bytes, code.end),
                     word => {
                         if HOLDS.contains(&word) || word == b"set" && !code.assigns {
-                            statements.push(STATEMENT);
+                            statements.push((word, STATEMENT));
                         } else if word == b"elif" || word == b"else" {
-                            statements.last_mut().into_iter().for_each(|weight| *weight += ELIF);
-                        } else if word.starts_with(b"end") {
-                            statements.pop();
+                            statements.last_mut().into_iter().for_each(|(_, weight)| *weight += ELIF);
+                        } else if let Some(ended) = word.strip_prefix(b"end") {
+                            // An end of something else is none of this.
+                            statements.pop_if(|(word, _)| *word == ended);
                         }
                         code.end
                     }
@@ -202,6 +204,7 @@ mod tests {
             format!("{{% if a %}}{}{{% endif %}}", "{% elif a %}".repeat(8000)),
             "{%- for a in b -%}".repeat(8000),
             "{% set a %}".repeat(8000),
+            "{% if a %}{% set x | f(a=1) %}{% endset %}".repeat(8000),
             format!("{{% for a in b %}}{}{{{{ {} }}}}", "{% if a %}".repeat(30), vec!["a"; 300].join("~")),
         ] {
             assert!(too_deep(&text).is_some(), "{:.80}", text);

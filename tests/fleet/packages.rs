@@ -199,6 +199,13 @@ fn a_rollback_takes_back_what_its_run_changed_and_nothing_that_came_since() {
         "rc \n0"
     );
 
+    // What was there for another's sake is so again, in its version.
+    one.sh("apt-get -q -y install trueup-probe=1.0; apt-mark auto trueup-probe");
+    one.apply("    - package: trueup-probe\n      state: latest\n", 0);
+    assert_eq!(one.sh("trueup-probe; apt-mark showauto trueup-probe"), "1.1");
+    on(&one.fleet, &["rollback", "last", "--yes"]).code(0);
+    assert_eq!(one.sh("trueup-probe; apt-mark showauto trueup-probe"), "1.0\ntrueup-probe");
+
     // Nor does what came since go because it needs what is to go.
     one.sh("apt-get -q -y purge trueup-app trueup-lib");
     one.apply("    - package: trueup-lib\n", 0);

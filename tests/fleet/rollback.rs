@@ -78,6 +78,16 @@ fn what_somebody_else_has_touched_since_stays_with_what_it_stands_on() {
         "- hosts: all\n  resources:\n    - file: /srv/kept\n      content: new\n    - directory: /srv/app\n    - file: /srv/app/config\n      content: ours\n    - exec: once\n      command: touch /srv/mark\n      creates: /srv/mark\n",
     );
     trueup(&fleet, "apply", &site, &["--yes"]).code(0);
+    // A run of a clock that is wrong is not the last one.
+    host.sh("cd /var/lib/trueup/runs; cp -a $(ls | tail -n 1) 20990101T000000.000Z-aaaa").text();
+    let plan = on(&fleet, &["rollback", "last", "--plan"]).code(2);
+    assert!(plan.stdout.starts_with("run 2") && !plan.stdout.contains("run 2099"), "{}", plan.stdout);
+    assert!(
+        plan.stderr.contains("passed over") && plan.stderr.contains("20990101T000000.000Z-aaaa"),
+        "{}",
+        plan.stderr
+    );
+    host.sh("rm -rf /var/lib/trueup/runs/20990101T000000.000Z-aaaa").text();
     host.sh("echo theirs >/srv/app/config").text();
     on(&fleet, &["rollback", "last", "--plan"])
         .code(2)

@@ -39,6 +39,8 @@ pub struct RolledBack {
     pub reports: Vec<HostReport>,
     /// Hosts that have kept nothing of it.
     pub without: Vec<String>,
+    /// Later runs by their names, which are of the future.
+    pub future: Vec<String>,
 }
 
 /// Why nothing was taken back on any host.
@@ -109,7 +111,11 @@ impl Run {
                 _ => "the run was stopped".into(),
             }));
         }
-        let name = take_back::resolve(&asked.which, &all)?;
+        let name = take_back::resolve(&asked.which, &all, self.apply.started)?;
+        let future = match asked.which {
+            Which::Last => take_back::of_the_future(&all, self.apply.started).into_iter().collect(),
+            Which::Named(_) => vec![],
+        };
         let (mut reports, mut without, mut ready) = (vec![], vec![], vec![]);
         for (n, result) in looked.into_iter().enumerate() {
             match result {
@@ -129,7 +135,7 @@ impl Run {
         let interrupted = || interrupts.are_there();
         let mut is_wanted = || operator.takes_back(&name, &reports, &interrupted);
         if ready.is_empty() || interrupted() || !tokio::task::block_in_place(&mut is_wanted) {
-            return Ok(RolledBack { run: name, reports, without });
+            return Ok(RolledBack { run: name, reports, without, future });
         }
         let places: Vec<usize> = ready.iter().map(|(_, at, _)| *at).collect();
         let parts: Arc<[Waiting]> = ready.into_iter().map(|(n, _, part)| Waiting::new(Some((n, part)))).collect();
@@ -154,7 +160,7 @@ impl Run {
                 Err(why) => slot.status = not_started(why),
             }
         }
-        Ok(RolledBack { run: name, reports, without })
+        Ok(RolledBack { run: name, reports, without, future })
     }
 
     /// Runs the script that rolls a host back, and says what became of it.

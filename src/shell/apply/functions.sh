@@ -253,10 +253,12 @@ sweep() {
 # Once the lock is held, the oldest runs go, as far as they are too many, too old or too large: `forget RUN COUNT DAYS`.
 forget() {
   if [ -n "$3" ]; then find "$s"/runs/* -prune -type d ! -name "$1" -mtime "+$(($3 - 1))" -exec rm -rf {} +; fi
-  most=$2
-  set -- "$s"/runs/*/
-  while [ $# -gt "$most" ]; do rm -rf "$1"; shift; done
-  while [ $# -gt 1 ] && size=$(du -sk "$s/runs") && [ "${size%%[!0-9]*}" -gt "$room" ]; do rm -rf "$1"; shift; done
+  own=$s/runs/$1/ most=$2
+  # This run is not among them, whatever the operator's clock has made of its name.
+  set --
+  for i in "$s"/runs/*/; do if [ "$i" != "$own" ]; then set -- "$@" "$i"; fi; done
+  while [ $# -ge "$most" ] && [ $# -gt 0 ]; do rm -rf "$1"; shift; done
+  while [ $# -gt 0 ] && size=$(du -sk "$s/runs") && [ "${size%%[!0-9]*}" -gt "$room" ]; do rm -rf "$1"; shift; done
 }
 shrink='for f do tail -c 65536 "$f" >"$f.t" && cat "$f.t" >"$f"; rm -f "$f.t"; done'
 watch() {

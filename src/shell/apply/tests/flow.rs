@@ -212,6 +212,18 @@ fn the_oldest_runs_are_forgotten() {
         let (count, _) = kept(Keep { kib: 600, ..all });
         assert!((5..15).contains(&count), "{count} of 40 KiB each fit into 600");
         assert_eq!(kept(Keep { kib: 1, ..all }), (1, "r1".into()), "this run itself stays");
+        // Also if the operator's clock is behind, so that its name is the first of all.
+        let behind = |keep: Keep| {
+            for n in 1..4 {
+                fs::create_dir_all(host.state().join(format!("runs/r{n}"))).unwrap();
+            }
+            let plan = ApplyPlan { keep: Some(keep), ..host.plan("a-run", vec![step(0, 0, sh("true"))]) };
+            host.apply(&plan);
+            let left = host.state().join("runs/a-run/journal").exists();
+            fs::remove_dir_all(host.state()).unwrap();
+            left
+        };
+        assert!(behind(Keep { runs: 2, ..all }) && behind(Keep { runs: 1, ..all }) && behind(Keep { kib: 1, ..all }));
     });
 }
 
