@@ -139,7 +139,9 @@ pub(super) fn check_path<P>(want: &Want<P>, out: &mut Diagnostics) {
 
 /// What belongs to the system is told before anything is probed.
 pub(super) fn check_protected<P>(want: &Want<P>, ways: impl IntoIterator<Item = Way>, out: &mut Diagnostics) {
-    if let Some(why) = ways.into_iter().find_map(|way| protected::refused(want.title(), way)) {
+    // A path that cannot be is told by itself.
+    let mut ways = ways.into_iter().filter(|_| want.title().starts_with('/') && want.title() != "/");
+    if let Some(why) = ways.find_map(|way| protected::refused(want.title(), way)) {
         let d = Diagnostic::error("a path of the system", Some(want.places.title), why);
         out.push(d.help("name what is to be changed in it"));
     }
