@@ -66,8 +66,9 @@ impl Ground {
             let mut run = Trueup::start(&self.fleet, "apply", &site, &["--yes"]);
             if !self.kill_point.reached(&case, &mut run) {
                 // After the last step the number of calls differs by a few: the confirmation comes when it comes.
-                assert_eq!(Some(&point.journal), last, "{case}: the run ended without that moment");
-                run.wait().code(0);
+                let ran = run.wait();
+                assert_eq!(Some(&point.journal), last, "{case}: the run ended without that moment: {ran:?}");
+                ran.code(0);
                 continue;
             }
             match how {

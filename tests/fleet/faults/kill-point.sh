@@ -7,8 +7,8 @@ k=/srv/kill-point
 "$name" "$@"
 status=$?
 if [ -e $k/at ] && held=$(readlink /var/lib/trueup/lock); then
-  echo >>$k/count
-  n=$(wc -l <$k/count)
+  # A confirmation comes by another connection, so that two may call at once: each has a number of its own.
+  n=$(flock $k/lock sh -c "echo >>$k/count; wc -l <$k/count")
   set -- $held
   printf '%s %s %s\n' "$n" "$name" "$(grep -v ^beside "/var/lib/trueup/runs/$4/journal" 2>/dev/null | tail -n 1)" >>$k/log
   if [ "$n" = "$(cat $k/at)" ]; then
