@@ -114,8 +114,8 @@ impl Ground {
     }
 }
 
-/// There are many moments: four hosts share them, so that no test lasts long.
-const HOSTS: usize = 4;
+/// There are many moments: six hosts share them, so that no test lasts long.
+const HOSTS: usize = 6;
 
 #[test]
 fn death_of_the_remote_shell_at_every_moment_on_the_first_host() {
@@ -135,6 +135,16 @@ fn death_of_the_remote_shell_at_every_moment_on_the_third_host() {
 #[test]
 fn death_of_the_remote_shell_at_every_moment_on_the_fourth_host() {
     the_remote_shell_dies_at_its_share_of_the_moments(3);
+}
+
+#[test]
+fn death_of_the_remote_shell_at_every_moment_on_the_fifth_host() {
+    the_remote_shell_dies_at_its_share_of_the_moments(4);
+}
+
+#[test]
+fn death_of_the_remote_shell_at_every_moment_on_the_sixth_host() {
+    the_remote_shell_dies_at_its_share_of_the_moments(5);
 }
 
 fn the_remote_shell_dies_at_its_share_of_the_moments(from: usize) {
