@@ -119,10 +119,11 @@ impl<'a> Linked<'a> {
     fn find_places(&mut self, lists: &[List]) {
         for (n, p) in self.kept.iter().enumerate() {
             let Some(batch) = batch(lists, p) else { continue };
-            if let Some(made) = batch.makes(p.index) {
+            let made = batch.makes(p.index);
+            if let Some(made) = made {
                 self.places.entry(made.path.to_owned()).or_insert(n);
             }
-            if let Some(made) = batch.makes(p.index).filter(|made| made.holds) {
+            if let Some(made) = made.filter(|made| made.holds) {
                 let holder = self.holders.entry(made.path.to_owned()).or_insert(n);
                 if self.kept.get(*holder).is_some_and(|other| other.ty > p.ty) {
                     *holder = n;

@@ -88,7 +88,7 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     }
     if !args.report.json && !rolled.future.is_empty() {
         let names = rolled.future.iter().map(|name| visible(name)).collect::<Vec<_>>().join(", ");
-        say!("passed over, for by its name it is of the future (a clock that is wrong?): {names}");
+        say!("passed over, because the name is of the future (is a clock wrong?): {names}");
     }
     Ok(code)
 }

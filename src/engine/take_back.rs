@@ -31,23 +31,22 @@ pub enum NoSuchRun {
 /// So far may another operator's clock be ahead, in seconds.
 const AHEAD: u64 = 3600;
 
-/// Runs whose names say that they are still to come: of a clock that is wrong, or of a host that lies. None of them is the
-/// last run.
+/// Runs whose names say that they are still to come: of a clock that is wrong, or of a host that lies. `now`: seconds
+/// since 1970.
 pub fn of_the_future(all: &BTreeSet<String>, now: u64) -> BTreeSet<String> {
     let latest = Utc(now.saturating_add(AHEAD)).compact();
     all.iter().filter(|name| name.starts_with(|c: char| c.is_ascii_digit()) && **name > latest).cloned().collect()
 }
 
-/// Which run is meant, of all that any host has kept. `now`: seconds since 1970.
+/// Which run is meant, of all that any host has kept. None of `future` is the last.
 ///
 /// # Errors
 /// Where it is none, or not just one.
-pub fn resolve(which: &Which, all: &BTreeSet<String>, now: u64) -> Result<String, NoSuchRun> {
+pub fn resolve(which: &Which, all: &BTreeSet<String>, future: &BTreeSet<String>) -> Result<String, NoSuchRun> {
     let asked = match which {
         Which::Last => {
-            let future = of_the_future(all, now);
             let none = || all.last().map_or(NoSuchRun::None, |name| NoSuchRun::Future(name.clone()));
-            return all.difference(&future).last().cloned().ok_or_else(none);
+            return all.difference(future).last().cloned().ok_or_else(none);
         }
         Which::Named(asked) => asked.clone(),
     };
@@ -151,7 +150,7 @@ pub fn shown(host: &str, record: &Record, undoing: &Undoing, moved: &BTreeSet<&s
     }
 }
 
-/// What a script of trueup's own does, where it goes by that.
+/// What a script of trueup's own does, if it says that by the name that it has.
 fn says(argv: &[String]) -> Option<&String> {
     match argv {
         [sh, c, _, does, ..] if sh == "sh" && c == "-c" && does.contains(' ') => Some(does),
@@ -181,20 +180,21 @@ mod tests {
         let all: BTreeSet<String> =
             ["20260101T000000Z-aaaa", "20260102T000000Z-bbbb", "20260102T000000Z-bbbb-revert"].map(String::from).into();
         const NOW: u64 = 1_767_312_000;
-        let named = |text: &str| resolve(&Which::Named(text.into()), &all, NOW);
+        let at = |which: &Which, now| resolve(which, &all, &of_the_future(&all, now));
+        let named = |text: &str| at(&Which::Named(text.into()), NOW);
         assert_eq!(named("20260101").unwrap(), "20260101T000000Z-aaaa");
         assert_eq!(named("20260102").unwrap(), "20260102T000000Z-bbbb");
-        assert_eq!(resolve(&Which::Last, &all, NOW).unwrap(), "20260102T000000Z-bbbb-revert");
+        assert_eq!(at(&Which::Last, NOW).unwrap(), "20260102T000000Z-bbbb-revert");
         // A clock that is wrong, or a host that lies, does not say what the last run is.
         let yesterday = NOW - 86_400;
-        assert_eq!(resolve(&Which::Last, &all, yesterday).unwrap(), "20260101T000000Z-aaaa");
+        assert_eq!(at(&Which::Last, yesterday).unwrap(), "20260101T000000Z-aaaa");
         assert_eq!(of_the_future(&all, yesterday).len(), 2);
-        assert!(resolve(&Which::Last, &all, 0).unwrap_err().to_string().contains("of the future"));
+        assert!(at(&Which::Last, 0).unwrap_err().to_string().contains("of the future"));
         assert_eq!(
             named("2026").unwrap_err().to_string(),
             "2026 is the start of several runs: 20260101T000000Z-aaaa, 20260102T000000Z-bbbb, 20260102T000000Z-bbbb-revert"
         );
         assert!(named("2025").unwrap_err().to_string().contains("the last are 20260102T000000Z-bbbb-revert"));
-        assert_eq!(resolve(&Which::Last, &BTreeSet::new(), NOW), Err(NoSuchRun::None));
+        assert_eq!(resolve(&Which::Last, &BTreeSet::new(), &BTreeSet::new()), Err(NoSuchRun::None));
     }
 }

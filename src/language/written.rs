@@ -99,14 +99,12 @@ pub(super) fn whole_expression(text: &str) -> Option<&str> {
 /// The template for a name; `None` for what is no text's.
 fn source(name: &str) -> Option<Result<String, Error>> {
     let named = name.strip_prefix(MARK)?;
-    let deep = match named.strip_prefix('e') {
-        Some(inner) => depth::too_deep(&format!("{OPEN}{inner}{CLOSE}")),
-        None => depth::too_deep(named),
-    };
-    if deep.is_some() {
+    let expression = named.strip_prefix('e');
+    let whole = expression.map_or_else(|| named.to_owned(), |inner| format!("{OPEN}{inner}{CLOSE}"));
+    if depth::too_deep(&whole).is_some() {
         return Some(Err(Error::new(ErrorKind::SyntaxError, depth::TOLD)));
     }
-    if let Some(inner) = named.strip_prefix('e') {
+    if let Some(inner) = expression {
         return Some(setting(inner));
     }
     let text = named.strip_prefix('t')?;

@@ -9,7 +9,6 @@ use crate::model::id::ResourceId;
 use crate::resources::batch::Observed;
 use crate::resources::difference::{Action, Ahead, Brings, Changes, Difference, Shown};
 use crate::shell::steps::{PlannedStep, Steps, Undo};
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What stands for a resource while planning.
@@ -184,7 +183,7 @@ impl Draft<'_> {
             self.opened.entry(n).or_insert_with(|| resource.id.clone());
         }
         let ty = catalog.batches.get(resource.batch).map(|b| b.ty());
-        let path = ty.and_then(|ty| ty.path(&resource.key)).map(Cow::into_owned);
+        let path = ty.and_then(|ty| ty.path(&resource.key));
         self.ahead.push(resource.id.clone(), resource.key.clone(), path, difference.clone(), brings.clone());
         self.plan.changes.push(Change {
             id: resource.id.clone(),

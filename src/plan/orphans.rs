@@ -13,7 +13,6 @@ use crate::resources::batch::Type;
 use crate::resources::difference::{Action, Brings, Difference};
 use crate::resources::types::TYPES;
 use crate::resources::{Departed, Orphaned};
-use std::borrow::Cow;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
 /// An orphan with its entry in the ledger.
@@ -31,7 +30,7 @@ pub fn of<'a>(catalog: &Whole, ledger: &'a Ledger, owner: &Owner) -> Vec<Found<'
     let mut places: HashMap<String, &ResourceId> = HashMap::new();
     for resource in declared(catalog) {
         let ty = catalog.batches.get(resource.batch).map(|b| b.ty());
-        if let Some(path) = ty.and_then(|ty| path(ty, &resource.key)) {
+        if let Some(path) = ty.and_then(|ty| ty.path(&resource.key)) {
             places.entry(path).or_insert(&resource.id);
         }
     }
@@ -188,7 +187,7 @@ fn fate(entry: &Entry, ledger: &Ledger, owner: &Owner, places: &HashMap<String, 
             "the host's ledger has {lines} that cannot be read, and might say that it is another's"
         ));
     }
-    let path = type_of(entry).and_then(|ty| path(ty, entry.key()));
+    let path = type_of(entry).and_then(|ty| ty.path(entry.key()));
     let same_place = path.iter().flat_map(|path| things_at(path));
     for thing in [entry.thing()].into_iter().chain(same_place) {
         if let Some((other, _)) = ledger.others(owner, &thing).next() {
@@ -223,11 +222,6 @@ fn end_what_stands_on_what_goes(found: &mut [Found<'_>]) {
 /// The type of what an entry speaks of.
 pub fn type_of(entry: &Entry) -> Option<&'static dyn Type> {
     TYPES.iter().copied().find(|t| t.name() == entry.kind)
-}
-
-/// The path of what stands among the host's files.
-fn path(ty: &dyn Type, key: &str) -> Option<String> {
-    ty.path(key).map(Cow::into_owned)
 }
 
 /// All that one could be that stands at this path and is named by it.

@@ -117,8 +117,9 @@ pub(super) fn fresh(kind: FileKind, mode: u32) -> FileStat {
     }
 }
 
-/// A path that is one thing's only name, as far as text can tell.
-pub(super) fn check_path<P>(want: &Want<P>, out: &mut Diagnostics) {
+/// A path that is one thing's only name, as far as text can tell. `ways`: what is to happen to it, which what belongs to the
+/// system is kept from before anything is probed.
+pub(super) fn check_path<P>(want: &Want<P>, ways: impl IntoIterator<Item = Way>, out: &mut Diagnostics) {
     let path = want.title();
     let mut parts = path.split('/').skip(1);
     let label = if !path.starts_with('/') {
@@ -132,19 +133,13 @@ pub(super) fn check_path<P>(want: &Want<P>, out: &mut Diagnostics) {
     } else if path.contains('\0') {
         "a path holds no NUL".to_owned()
     } else {
+        if let Some(why) = ways.into_iter().find_map(|way| protected::refused(path, way)) {
+            let d = Diagnostic::error("a path of the system", Some(want.places.title), why);
+            out.push(d.help("name what is to be changed in it"));
+        }
         return;
     };
     out.push(Diagnostic::error("wrong path", Some(want.places.title), label));
-}
-
-/// What belongs to the system is told before anything is probed.
-pub(super) fn check_protected<P>(want: &Want<P>, ways: impl IntoIterator<Item = Way>, out: &mut Diagnostics) {
-    // A path that cannot be is told by itself.
-    let mut ways = ways.into_iter().filter(|_| want.title().starts_with('/') && want.title() != "/");
-    if let Some(why) = ways.find_map(|way| protected::refused(want.title(), way)) {
-        let d = Diagnostic::error("a path of the system", Some(want.places.title), why);
-        out.push(d.help("name what is to be changed in it"));
-    }
 }
 
 /// The directory that it stands in.

@@ -10,7 +10,6 @@ use crate::model::body::{Body, Digest};
 use crate::model::id::ResourceId;
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript};
 use crate::shell::steps::Steps;
-use std::borrow::Cow;
 
 /// A resource as a manifest declares it, all templates rendered.
 #[derive(Clone, Debug)]
@@ -48,7 +47,7 @@ pub trait Type: Sync {
     fn refreshes(&self) -> bool;
     fn orphaned(&self) -> Orphaned;
     fn goes_empty(&self) -> bool;
-    fn path<'k>(&self, key: &'k str) -> Option<Cow<'k, str>>;
+    fn path(&self, key: &str) -> Option<String>;
     fn stands_on(&self, title: &str, kind: &str, key: &str) -> bool;
     /// The parameters' JSON Schema.
     fn schema(&self) -> schemars::Schema;
@@ -172,7 +171,7 @@ impl<T: ResourceType> Type for T {
         T::GOES_EMPTY
     }
 
-    fn path<'k>(&self, key: &'k str) -> Option<Cow<'k, str>> {
+    fn path(&self, key: &str) -> Option<String> {
         ResourceType::path(self, key)
     }
 

@@ -171,8 +171,8 @@ impl ResourceType for Cron {
         }
     }
 
-    fn path<'k>(&self, key: &'k str) -> Option<Cow<'k, str>> {
-        Some(Cow::Owned(format!("/etc/cron.d/{key}")))
+    fn path(&self, key: &str) -> Option<String> {
+        Some(format!("/etc/cron.d/{key}"))
     }
 
     fn key<'a>(&self, want: &'a Want<Params>, _: &Facts) -> Cow<'a, str> {

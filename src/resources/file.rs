@@ -14,7 +14,6 @@ use crate::shell::protected::Way;
 use crate::shell::steps::Steps;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::borrow::Cow;
 
 /// The largest text that is shown line by line, in bytes; a probe brings along no larger one either.
 const SHOWN: u64 = 128 * 1024;
@@ -150,9 +149,8 @@ impl ResourceType for File {
     type Observed = Observed;
 
     fn check(&self, want: &Want<Params>, _: &Facts, out: &mut Diagnostics) {
-        attributes::check_path(want, out);
         let absent = want.params.state == State::Absent;
-        attributes::check_protected(want, [if absent { Way::Remove } else { Way::Replace }], out);
+        attributes::check_path(want, [if absent { Way::Remove } else { Way::Replace }], out);
         wanted(&want.params).check(want, out);
         let params = &want.params;
         if let Some(validate) = &params.validate
@@ -201,8 +199,8 @@ impl ResourceType for File {
         }
     }
 
-    fn path<'k>(&self, key: &'k str) -> Option<Cow<'k, str>> {
-        Some(Cow::Borrowed(key))
+    fn path(&self, key: &str) -> Option<String> {
+        Some(key.to_owned())
     }
 
     fn makes<'a>(&self, want: &'a Want<Params>) -> Option<Made<'a>> {

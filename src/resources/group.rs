@@ -28,15 +28,15 @@ pub struct Params {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Observed {
+pub enum Seen {
     Absent,
     Present { gid: u32 },
 }
 
 /// A group, and what else decides about it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Seen {
-    group: Observed,
+pub struct Observed {
+    seen: Seen,
     programs: Programs,
     /// Another group that has the number which is wanted.
     taken: Option<String>,
@@ -49,7 +49,7 @@ impl ResourceType for Group {
     const ORPHANED: Orphaned = Orphaned::Removed("state: absent");
 
     type Params = Params;
-    type Observed = Seen;
+    type Observed = Observed;
 
     fn check(&self, want: &Want<Params>, _: &Facts, out: &mut Diagnostics) {
         if !is_name(want.title()) {
@@ -66,10 +66,10 @@ impl ResourceType for Group {
         want.params.gid.map(|gid| gid.to_string())
     }
 
-    fn mark_seen(&self, _: &Want<Params>, seen: &Self::Observed) -> Option<String> {
-        match seen.group {
-            Observed::Present { gid } => Some(gid.to_string()),
-            Observed::Absent => None,
+    fn mark_seen(&self, _: &Want<Params>, seen: &Observed) -> Option<String> {
+        match seen.seen {
+            Seen::Present { gid } => Some(gid.to_string()),
+            Seen::Absent => None,
         }
     }
 
@@ -82,40 +82,36 @@ impl ResourceType for Group {
         wants: &[&Want<Params>],
         facts: &Facts,
         answers: &mut Answers,
-    ) -> Vec<Result<Self::Observed, BadAnswer>> {
+    ) -> Vec<Result<Observed, BadAnswer>> {
         let text = match answers.text() {
             Ok(text) if text.contains(':') => text,
             Ok(_) => return wants.iter().map(|_| Err(BadAnswer("the host names no groups".into()))).collect(),
             Err(bad) => return wants.iter().map(|_| Err(bad.clone())).collect(),
         };
+        let groups: Vec<(&str, u32)> = database(&text).map(|(name, gid, _)| (name, gid)).collect();
         let of = |want: &&Want<Params>| {
-            let gid = database(&text).find(|(name, ..)| *name == want.title()).map(|(_, gid, _)| gid);
-            let other = |(name, gid, _): &(&str, u32, _)| Some(*gid) == want.params.gid && *name != want.title();
-            Ok(Seen {
-                group: gid.map_or(Observed::Absent, |gid| Observed::Present { gid }),
+            let gid = groups.iter().find(|(name, _)| *name == want.title()).map(|(_, gid)| *gid);
+            let other = |(name, gid): &&(&str, u32)| Some(*gid) == want.params.gid && *name != want.title();
+            Ok(Observed {
+                seen: gid.map_or(Seen::Absent, |gid| Seen::Present { gid }),
                 programs: Programs::of(facts),
-                taken: database(&text).find(other).map(|(name, ..)| name.to_owned()),
+                taken: groups.iter().find(other).map(|(name, _)| (*name).to_owned()),
             })
         };
         wants.iter().map(of).collect()
     }
 
-    fn diff(
-        &self,
-        want: &Want<Params>,
-        seen: &Self::Observed,
-        ahead: &Ahead<'_>,
-    ) -> Result<Option<Difference>, Impossible> {
+    fn diff(&self, want: &Want<Params>, seen: &Observed, ahead: &Ahead<'_>) -> Result<Option<Difference>, Impossible> {
         let gid = want.params.gid;
         if let (Presence::Present, Some(gid), Some(other)) = (want.params.state, gid, &seen.taken)
-            && seen.group != (Observed::Present { gid })
+            && seen.seen != (Seen::Present { gid })
             && !accounts::is_freed(ahead, Self::NAME, other, "gid")
         {
             return Err(Impossible(format!("the number {gid} is that of the group {}", visible(other))));
         }
-        Ok(match (want.params.state, &seen.group) {
-            (Presence::Absent, Observed::Absent) => None,
-            (Presence::Absent, Observed::Present { gid }) => {
+        Ok(match (want.params.state, &seen.seen) {
+            (Presence::Absent, Seen::Absent) => None,
+            (Presence::Absent, Seen::Present { gid }) => {
                 if *gid == 0 {
                     return Err(Impossible("the group with the number 0 is not removed".into()));
                 }
@@ -123,12 +119,12 @@ impl ResourceType for Group {
                 d.note("gid", Shown::value(gid), Shown::Absent);
                 Some(d)
             }
-            (Presence::Present, Observed::Absent) => {
+            (Presence::Present, Seen::Absent) => {
                 let mut d = Difference::new(Action::Create);
                 d.note("gid", Shown::Absent, gid.map_or(Shown::Unknown("the host chooses it".into()), Shown::value));
                 Some(d)
             }
-            (Presence::Present, Observed::Present { gid: is }) => {
+            (Presence::Present, Seen::Present { gid: is }) => {
                 let mut d = Difference::new(Action::Update);
                 if let Some(gid) = gid {
                     d.compare("gid", is, &gid);
@@ -141,16 +137,16 @@ impl ResourceType for Group {
         })
     }
 
-    fn predict(&self, want: &Want<Params>, seen: &Self::Observed) -> Self::Observed {
-        let gid = match &seen.group {
-            Observed::Present { gid } => *gid,
-            Observed::Absent => 999,
+    fn predict(&self, want: &Want<Params>, seen: &Observed) -> Observed {
+        let gid = match &seen.seen {
+            Seen::Present { gid } => *gid,
+            Seen::Absent => 999,
         };
-        let group = match want.params.state {
-            Presence::Absent => Observed::Absent,
-            Presence::Present => Observed::Present { gid: want.params.gid.unwrap_or(gid) },
+        let after = match want.params.state {
+            Presence::Absent => Seen::Absent,
+            Presence::Present => Seen::Present { gid: want.params.gid.unwrap_or(gid) },
         };
-        Seen { group, programs: seen.programs, taken: None }
+        Observed { seen: after, programs: seen.programs, taken: None }
     }
 
     fn apply(&self, _: &[&Want<Params>], due: &[Due<'_, Self>], _: &Facts, steps: &mut Steps) {
@@ -163,19 +159,19 @@ impl ResourceType for Group {
             let where_there = ["sh", "-c", "if grep -q \"^$0:\" /etc/group; then exec \"$@\"; fi", name];
             let delete: Vec<String> = argv(&where_there).into_iter().chain(delete).collect();
             let number = |gid: u32| argv(&["groupmod", "-g", &gid.to_string(), name]);
-            match (want.params.state, &seen.group) {
-                (Presence::Absent, Observed::Present { gid }) => {
+            match (want.params.state, &seen.seen) {
+                (Presence::Absent, Seen::Present { gid }) => {
                     steps.run(&[id], Command::new(delete), Undo::Run(add(Some(*gid))));
                 }
-                (Presence::Present, Observed::Absent) => {
+                (Presence::Present, Seen::Absent) => {
                     steps.run(&[id], Command::new(add(want.params.gid)), Undo::Run(delete));
                 }
-                (Presence::Present, Observed::Present { gid }) => {
+                (Presence::Present, Seen::Present { gid }) => {
                     if let Some(wanted) = want.params.gid {
                         steps.run(&[id], Command::new(number(wanted)), Undo::Run(number(*gid)));
                     }
                 }
-                (Presence::Absent, Observed::Absent) => {}
+                (Presence::Absent, Seen::Absent) => {}
             }
         }
     }

@@ -226,7 +226,7 @@ pub trait ResourceType: Sync + 'static {
     }
 
     /// Where one with this key stands among the host's files, if it is one.
-    fn path<'k>(&self, _key: &'k str) -> Option<Cow<'k, str>> {
+    fn path(&self, _key: &str) -> Option<String> {
         None
     }
 

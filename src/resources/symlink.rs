@@ -14,7 +14,6 @@ use crate::shell::protected::Way;
 use crate::shell::steps::Steps;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::borrow::Cow;
 
 pub struct Symlink;
 
@@ -89,9 +88,8 @@ impl ResourceType for Symlink {
     type Observed = Observed;
 
     fn check(&self, want: &Want<Params>, _: &Facts, out: &mut Diagnostics) {
-        attributes::check_path(want, out);
         let absent = want.params.state == Presence::Absent;
-        attributes::check_protected(want, [if absent { Way::Remove } else { Way::Replace }], out);
+        attributes::check_path(want, [if absent { Way::Remove } else { Way::Replace }], out);
         match (&want.params.target, want.params.state) {
             (None, Presence::Present) => {
                 let label = "`target` is needed here";
@@ -120,8 +118,8 @@ impl ResourceType for Symlink {
         }
     }
 
-    fn path<'k>(&self, key: &'k str) -> Option<Cow<'k, str>> {
-        Some(Cow::Borrowed(key))
+    fn path(&self, key: &str) -> Option<String> {
+        Some(key.to_owned())
     }
 
     fn makes<'a>(&self, want: &'a Want<Params>) -> Option<Made<'a>> {

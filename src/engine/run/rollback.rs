@@ -40,7 +40,7 @@ pub struct RolledBack {
     /// Hosts that have kept nothing of it.
     pub without: Vec<String>,
     /// Later runs by their names, which are of the future.
-    pub future: Vec<String>,
+    pub future: BTreeSet<String>,
 }
 
 /// Why nothing was taken back on any host.
@@ -111,11 +111,11 @@ impl Run {
                 _ => "the run was stopped".into(),
             }));
         }
-        let name = take_back::resolve(&asked.which, &all, self.apply.started)?;
         let future = match asked.which {
-            Which::Last => take_back::of_the_future(&all, self.apply.started).into_iter().collect(),
-            Which::Named(_) => vec![],
+            Which::Last => take_back::of_the_future(&all, self.apply.started),
+            Which::Named(_) => BTreeSet::new(),
         };
+        let name = take_back::resolve(&asked.which, &all, &future)?;
         let (mut reports, mut without, mut ready) = (vec![], vec![], vec![]);
         for (n, result) in looked.into_iter().enumerate() {
             match result {

@@ -55,13 +55,6 @@ fn hex(bytes: impl AsRef<[u8]>) -> String {
     bytes.as_ref().iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// A digest in hexadecimal, for names and the like.
-pub fn sha1(state: &State, value: &Value, _: &Args) -> Result<Value, Error> {
-    let bytes = bytes(value, Encoding::Utf8)?;
-    state.consume_fuel(bytes.len() as u64 / 64)?;
-    Ok(Value::from(hex(Sha1::digest(&bytes))))
-}
-
 /// A digest in hexadecimal. The default is Ansible's, for names and the like; for anything that must withstand an
 /// attacker there is sha256.
 pub fn hash(state: &State, value: &Value, args: &Args) -> Result<Value, Error> {

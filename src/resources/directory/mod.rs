@@ -15,7 +15,6 @@ use crate::shell::steps::{Attributes, Steps};
 use crate::shell::tree::{self, TreeEntry};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 pub struct Directory;
@@ -132,17 +131,16 @@ impl ResourceType for Directory {
     type Observed = Observed;
 
     fn check(&self, want: &Want<Params>, _: &Facts, out: &mut Diagnostics) {
-        attributes::check_path(want, out);
-        wanted(&want.params).check(want, out);
         let params = &want.params;
-        let attributes = wanted(params).attributes() != Attributes::default();
         let ways = [
             (params.state == Presence::Absent && want.departed.is_none(), Way::RemoveAll),
             (params.state == Presence::Absent, Way::Remove),
             (params.purge, Way::Empty),
             (params.recurse, Way::ChangeAll),
         ];
-        attributes::check_protected(want, ways.into_iter().filter(|(is_due, _)| *is_due).map(|(_, way)| way), out);
+        attributes::check_path(want, ways.into_iter().filter(|(is_due, _)| *is_due).map(|(_, way)| way), out);
+        wanted(params).check(want, out);
+        let attributes = wanted(params).attributes() != Attributes::default();
         let mut wrong = |name: &str, label: &str| {
             let span = Some(want.places.of(name));
             out.push(Diagnostic::error("parameters that exclude one another", span, label));
@@ -169,8 +167,8 @@ impl ResourceType for Directory {
         want.params.state == Presence::Present
     }
 
-    fn path<'k>(&self, key: &'k str) -> Option<Cow<'k, str>> {
-        Some(Cow::Borrowed(key))
+    fn path(&self, key: &str) -> Option<String> {
+        Some(key.to_owned())
     }
 
     fn makes<'a>(&self, want: &'a Want<Params>) -> Option<Made<'a>> {

@@ -256,10 +256,10 @@ impl ResourceType for User {
             Ok((accounts, groups)) => wants
                 .iter()
                 .map(|w| {
-                    let other = |(name, account): &(&String, &Account)| {
-                        Some(account.uid) == w.params.uid && name.as_str() != w.title()
-                    };
-                    let taken = accounts.iter().filter(other).map(|(name, _)| name.clone()).min();
+                    let taken = w.params.uid.and_then(|uid| {
+                        let others = accounts.iter().filter(|(name, a)| a.uid == uid && name.as_str() != w.title());
+                        others.map(|(name, _)| name.clone()).min()
+                    });
                     let named = w.params.group.iter().map(|g| &g.0).chain(w.params.groups.iter().flatten());
                     let is_missing = |g: &&String| !groups.contains(*g) && g.parse::<u32>().is_err();
                     let missing = named.filter(is_missing).cloned().collect();
@@ -352,12 +352,13 @@ impl ResourceType for User {
             let account = match (&seen.seen, p.state) {
                 (Seen::Present(account), Presence::Absent) => {
                     let command = Command::new(programs::delete(name, p.remove_home, seen.programs));
-                    let (before, back) = programs::note(name, seen.programs);
-                    let undo = match p.remove_home {
-                        true => Undo::Irreversible(format!("its home {} is gone with it", account.home)),
-                        false => Undo::RunOn(back),
-                    };
-                    steps.run(&[id], Command { before: Some(before), ..command }, undo);
+                    if p.remove_home {
+                        let why = format!("its home {} is gone with it", account.home);
+                        steps.run(&[id], command, Undo::Irreversible(why));
+                    } else {
+                        let (before, back) = programs::note(name, seen.programs);
+                        steps.run(&[id], Command { before: Some(before), ..command }, Undo::RunOn(back));
+                    }
                     continue;
                 }
                 (Seen::Absent, Presence::Absent) => continue,

@@ -110,9 +110,13 @@ while IFS=: read -r g _; do if [ "$g" = "$name" ]; then exec "$@" "$flag" "$name
 exec "$@" "$name"
 "#;
 
-/// What makes the user, where no group is named for it.
-fn of_own_group(name: &str, flag: &str, argv: Vec<String>) -> Vec<String> {
-    owned(&["sh", "-c", CREATE, "sh", name, flag]).into_iter().chain(argv).collect()
+/// The program with the user's name; if no group is named for it, `flag` gives it the one of its own.
+fn with_name(name: &str, p: &Params, flag: &str, mut argv: Vec<String>) -> Vec<String> {
+    if p.group.is_none() {
+        return owned(&["sh", "-c", CREATE, "sh", name, flag]).into_iter().chain(argv).collect();
+    }
+    argv.push(name.to_owned());
+    argv
 }
 
 /// The first makes the user, the rest complete it.
@@ -138,11 +142,7 @@ pub(super) fn create(name: &str, p: &Params, programs: Programs) -> Vec<Vec<Stri
         option(&mut argv, "-s", p.shell.as_deref());
         option(&mut argv, "-d", p.home.as_deref());
         option(&mut argv, "-c", p.comment.as_deref());
-        if p.group.is_none() {
-            return vec![of_own_group(name, "-g", argv)];
-        }
-        argv.push(name.to_owned());
-        return vec![argv];
+        return vec![with_name(name, p, "-g", argv)];
     }
     let mut argv = owned(&["adduser", "-D"]);
     if p.system {
@@ -156,12 +156,9 @@ pub(super) fn create(name: &str, p: &Params, programs: Programs) -> Vec<Vec<Stri
     option(&mut argv, "-s", p.shell.as_deref());
     option(&mut argv, "-h", p.home.as_deref());
     option(&mut argv, "-g", p.comment.as_deref());
-    if p.group.is_none() {
-        argv = of_own_group(name, "-G", argv);
-    } else {
-        argv.push(name.to_owned());
-    }
-    std::iter::once(argv).chain(groups.iter().map(|g| owned(&["addgroup", name, g]))).collect()
+    std::iter::once(with_name(name, p, "-G", argv))
+        .chain(groups.iter().map(|g| owned(&["addgroup", name, g])))
+        .collect()
 }
 
 pub(super) fn delete(name: &str, with_home: bool, programs: Programs) -> Vec<String> {

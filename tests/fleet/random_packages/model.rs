@@ -50,7 +50,7 @@ pub struct Package {
     /// Its user and its group.
     number: u32,
     account: bool,
-    pub service: bool,
+    service: bool,
     /// Whether it needs the one before it.
     needs: Option<String>,
     /// Names of the configuration files in its `conf.d`.
