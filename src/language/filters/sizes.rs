@@ -31,8 +31,8 @@ pub fn human_to_bytes(_: &State, value: &Value, args: &Args) -> Result<Value, Er
     let words = if base == 'B' { ["Byte", "byte"] } else { ["Bit", "bit"] };
     let is_unit = unit.chars().count() == 1 || unit == whole || words.contains(&unit);
     match power(first).filter(|_| is_unit) {
-        // As Python's int() does it, towards zero.
-        Some(power) => Ok(Value::from((number * 1024_f64.powi(power)).round() as i64)),
+        // As Python's round() does it: a half goes to the even number.
+        Some(power) => Ok(Value::from((number * 1024_f64.powi(power)).round_ties_even() as i64)),
         None => Err(wrong(format!("`{unit}` is no unit of a size, such as M or M{base}"))),
     }
 }

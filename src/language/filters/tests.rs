@@ -51,6 +51,7 @@ fn gives_what_is_documented() {
         ),
         ("'1.5 GB' | human_to_bytes", "1610612736"),
         ("'2k' | human_to_bytes", "2048"),
+        ("'2.5' | human_to_bytes", "2"),
         ("'1' | human_to_bytes('M')", "1048576"),
         ("'10Mb' | human_to_bytes(isbits=true)", "10485760"),
         ("10 | human_readable", r#""10.00 Bytes""#),
