@@ -58,12 +58,13 @@ fn of_two_commands_the_second_is_left_out_if_the_first_makes_what_it_creates() {
 #[test]
 fn a_guard_that_cannot_be_run_is_no_answer() {
     for (guard, told) in [
-        ("unless: no-such-program --ready", Some("its guard `unless` cannot be run:")),
-        ("onlyif: no-such-program --due", Some("its guard `onlyif` cannot be run:")),
-        ("unless: D/site.yml", Some("cannot be run:")),
-        ("unless: \"true\"\n      cwd: D/nowhere", Some("cannot be run:")),
+        ("unless: no-such-program --ready", Some("its guard `unless` gives no answer:")),
+        ("onlyif: no-such-program --due", Some("its guard `onlyif` gives no answer:")),
+        ("unless: D/site.yml", Some("gives no answer:")),
+        ("unless: \"true\"\n      cwd: D/nowhere", Some("gives no answer:")),
         ("unless: command -v no-such-program", None),
         ("unless: exit 127", None),
+        ("unless: exit 124", None),
     ] {
         let dir = project(&format!("    - exec: it\n      command: echo ran >>D/log\n      {guard}\n"));
         let (code, said) = run(dir.path(), &["plan"]);
@@ -80,6 +81,26 @@ fn a_guard_that_cannot_be_run_is_no_answer() {
     );
     let (code, said) = run(dir.path(), &["apply", "--yes"]);
     assert!(log(dir.path()).ends_with("/new\n"), "{code} {said}");
+}
+
+#[test]
+fn a_guard_that_does_not_end_is_stopped_and_blinds_nothing_else() {
+    let dir = project(
+        "    - exec: it\n      command: echo ran >>D/log\n      unless: echo waits for nothing\n    - file: D/f\n      content: x\n",
+    );
+    // Time is up at once for this one.
+    let timeout =
+        "#!/bin/sh\ncase $* in *'waits for nothing'*) exit 124 ;; esac\nPATH=/usr/bin:/bin exec timeout \"$@\"\n";
+    let bin = dir.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    std::fs::write(bin.join("timeout"), timeout).unwrap();
+    std::fs::set_permissions(bin.join("timeout"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", bin.display());
+    let out = here::trueup(dir.path()).arg("plan").env("PATH", path).output().unwrap();
+    let said = String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned();
+    assert_eq!(out.status.code(), Some(3), "{said}");
+    assert!(said.contains("gives no answer: it has not ended after 40 seconds, and was stopped"), "{said}");
+    assert!(said.contains("/f"), "{said}");
 }
 
 #[test]

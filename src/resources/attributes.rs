@@ -6,7 +6,7 @@ use super::{Edges, Impossible, Want};
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::body::Digest;
 use crate::model::id::ResourceId;
-use crate::shell::files::{self, FileKind, FileStat, FileState};
+use crate::shell::files::{self, FileKind, FileStat, FileState, Sought};
 use crate::shell::probe::{Answers, BadAnswer, FileQuestion};
 use crate::shell::protected::{self, Way};
 use crate::shell::steps::Attributes;
@@ -178,12 +178,12 @@ pub(super) struct States {
 }
 
 impl Questions {
-    pub fn ask(&mut self, path: &str, digest: Option<Digest>) {
+    pub fn ask(&mut self, path: &str, contents: Option<Sought>) {
         match self.at.get(path).and_then(|n| self.asked.get_mut(*n)) {
-            Some(known) => known.digest = known.digest.take().or(digest),
+            Some(known) => known.contents = known.contents.take().or(contents),
             None => {
                 self.at.insert(path.to_owned(), self.asked.len());
-                self.asked.push(FileQuestion { path: path.to_owned(), digest });
+                self.asked.push(FileQuestion { path: path.to_owned(), contents });
             }
         }
     }
@@ -240,10 +240,12 @@ fn brought(directory: &str, ahead: &Ahead<'_>) -> bool {
 }
 
 /// Contents as a plan names them.
-pub(super) fn contents(size: u64, digest: &Digest) -> String {
-    let short = digest.as_str().get(..12).unwrap_or_default();
+pub(super) fn contents(size: u64, digest: Option<&Digest>) -> String {
     let unit = if size == 1 { "byte" } else { "bytes" };
-    format!("{size} {unit}, sha256 {short}")
+    match digest.and_then(|d| d.as_str().get(..12)) {
+        Some(short) => format!("{size} {unit}, sha256 {short}"),
+        None => format!("{size} {unit}"),
+    }
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ fn escaped(command: &str) -> String {
 }
 
 fn question(want: &Want<Params>) -> FileQuestion {
-    FileQuestion { path: path(want), digest: Some(body(want).digest) }
+    FileQuestion { path: path(want), contents: Some((&body(want)).into()) }
 }
 
 fn body(want: &Want<Params>) -> Body {

@@ -26,11 +26,11 @@ pub struct Params {
     pub command: Option<String>,
     /// A path: where it is there, the command is not run. By default none.
     pub creates: Option<String>,
-    /// A command that looks: where it succeeds, the command is not run. It is run while planning, so it must not
-    /// change anything. By default none.
+    /// A command that looks: if it succeeds, the command is not run. It is run while planning, so it must not change
+    /// anything, and it has 40 seconds for that. By default none.
     pub unless: Option<String>,
-    /// A command that looks: only where it succeeds, the command is run. It is run while planning, so it must not
-    /// change anything. By default none.
+    /// A command that looks: only if it succeeds, the command is run. It is run while planning, so it must not change
+    /// anything, and it has 40 seconds for that. By default none.
     pub onlyif: Option<String>,
     /// Whether it is run only when a resource notifies it. The default is `false`.
     #[serde(default)]
@@ -60,7 +60,7 @@ pub struct Observed {
 enum Answer {
     Yes,
     No,
-    /// The guard could not be run, and what was said of that.
+    /// The guard gave no answer, and what was said of that.
     None(String),
 }
 
@@ -69,7 +69,7 @@ impl Answer {
         match frame.status {
             0 => Self::Yes,
             // A shell that finds no program says so; `command -v` says nothing.
-            125..=127 if !frame.body.trim_ascii().is_empty() => {
+            124..=127 if !frame.body.trim_ascii().is_empty() => {
                 Self::None(String::from_utf8_lossy(frame.body.trim_ascii()).into_owned())
             }
             _ => Self::No,
@@ -87,7 +87,7 @@ fn guarded(params: &Params) -> bool {
 
 fn questions(wants: &[&Want<Params>]) -> Vec<FileQuestion> {
     let paths = wants.iter().filter_map(|w| w.params.creates.clone());
-    paths.map(|path| FileQuestion { path, digest: None }).collect()
+    paths.map(|path| FileQuestion { path, contents: None }).collect()
 }
 
 /// The program that takes it back: where and as whom the command itself has run, with its environment.
@@ -243,7 +243,7 @@ impl ResourceType for Exec {
         for (name, answer) in [("unless", &seen.unless), ("onlyif", &seen.onlyif)] {
             if let Some(Answer::None(why)) = answer.as_ref().filter(|_| !made) {
                 let why = if want.sensitive { SECRET } else { why };
-                return Err(Impossible(format!("its guard `{name}` cannot be run: {}", visible(why))));
+                return Err(Impossible(format!("its guard `{name}` gives no answer: {}", visible(why))));
             }
         }
         let mut difference = Difference::new(Action::Run);

@@ -8,7 +8,7 @@ use super::{Due, Edges, Impossible, Made, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::body::{Body, Digest};
-use crate::shell::files::{FileKind, FileStat, FileState};
+use crate::shell::files::{FileKind, FileStat, FileState, Sought};
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript};
 use crate::shell::protected::Way;
 use crate::shell::steps::Steps;
@@ -78,8 +78,11 @@ fn wanted(params: &Params) -> Wanted<'_> {
 fn questions(wants: &[&Want<Params>]) -> Questions {
     let mut questions = Questions::default();
     for want in wants {
-        let mark = || Digest::parse(want.departed.as_ref()?.mark.as_ref()?);
-        questions.ask(want.title(), want.body.as_ref().map(|b| b.digest.clone()).or_else(mark));
+        let mark = || {
+            let digest = Digest::parse(want.departed.as_ref()?.mark.as_ref()?)?;
+            Some(Sought { digest, size: None })
+        };
+        questions.ask(want.title(), want.body.as_ref().map(Sought::from).or_else(mark));
         questions.ask(attributes::parent(want.title()), None);
     }
     questions
@@ -117,6 +120,7 @@ fn replace(want: &Want<Params>, seen: &FileStat) -> Result<Replace, Impossible> 
         (FileKind::Regular, Some(body)) => match &seen.digest {
             Some(digest) if *digest == body.digest => Ok(Replace::No),
             Some(_) => Ok(Replace::Contents),
+            None if seen.size != body.size => Ok(Replace::Contents),
             None => Err(Impossible(format!("{path} cannot be read, so its contents cannot be compared"))),
         },
         (FileKind::Regular, None) => Ok(Replace::No),
@@ -263,8 +267,8 @@ impl ResourceType for File {
                 difference = Difference::new(Action::Update);
                 let replace = replace(want, stat)?;
                 if stat.kind == FileKind::Regular {
-                    if let (Replace::Contents, Some(body), Some(digest)) = (replace, &want.body, &stat.digest) {
-                        let from = Shown::Value(attributes::contents(stat.size, digest));
+                    if let (Replace::Contents, Some(body)) = (replace, &want.body) {
+                        let from = Shown::Value(attributes::contents(stat.size, stat.digest.as_ref()));
                         note_contents(&mut difference, from, Some(body));
                         difference.text = stat.text.as_deref().and_then(|before| text_change(before, body));
                     }
@@ -343,6 +347,6 @@ impl ResourceType for File {
 
 fn note_contents(difference: &mut Difference, from: Shown, body: Option<&Body>) {
     if let Some(body) = body {
-        difference.note("content", from, Shown::Value(attributes::contents(body.size, &body.digest)));
+        difference.note("content", from, Shown::Value(attributes::contents(body.size, Some(&body.digest))));
     }
 }

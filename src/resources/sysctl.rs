@@ -56,7 +56,7 @@ fn normal(value: &str) -> String {
 }
 
 fn questions(wants: &[&Want<Params>]) -> Vec<FileQuestion> {
-    wants.iter().map(|w| FileQuestion { path: path(w), digest: Some(body(w).digest) }).collect()
+    wants.iter().map(|w| FileQuestion { path: path(w), contents: Some((&body(w)).into()) }).collect()
 }
 
 impl ResourceType for Sysctl {

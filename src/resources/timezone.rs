@@ -5,7 +5,7 @@ use super::difference::{Action, Ahead, Difference, Shown};
 use super::{Due, Impossible, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
-use crate::model::body::{Body, Digest};
+use crate::model::body::Body;
 use crate::shell::files::{self, FileKind, FileStat, FileState};
 use crate::shell::probe::{Answers, BadAnswer, FileQuestion, ProbeScript};
 use crate::shell::steps::{Attributes, Steps};
@@ -40,8 +40,8 @@ fn name_file(want: &Want<Params>) -> Body {
 }
 
 fn questions(want: &Want<Params>) -> [FileQuestion; 3] {
-    let ask = |path: &str, digest: Option<Digest>| FileQuestion { path: path.to_owned(), digest };
-    [ask(LINK, None), ask(NAME_FILE, Some(name_file(want).digest)), ask(&data(want), None)]
+    let ask = |path: &str, contents| FileQuestion { path: path.to_owned(), contents };
+    [ask(LINK, None), ask(NAME_FILE, Some((&name_file(want)).into())), ask(&data(want), None)]
 }
 
 fn all(wants: &[&Want<Params>]) -> Vec<FileQuestion> {

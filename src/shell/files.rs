@@ -1,13 +1,14 @@
 //! What a probe asks about files, and reading the answer.
 //!
-//! However many the paths, it costs two `stat`, one of them for the directories above, and one `sha256sum` (and, for
-//! each small file that differs, a `head` for its text and two programs to be sure of what that reads). Which of the paths exist is told by the shell itself, so that the tools' lines, which
-//! name nothing, can be matched to their paths: a path is never parsed back out of an answer.
+//! However many the paths, it costs three `stat`, one of them for the directories above, and one `sha256sum` (and, for
+//! each small file that differs, a `head` for its text and two programs to be sure of what that reads). Which of the
+//! paths exist is told by the shell itself, so that the tools' lines, which name nothing, can be matched to their paths:
+//! a path is never parsed back out of an answer.
 
 use super::answers::BadAnswer;
 use super::quote::{chunks, word};
 use super::way::Ways;
-use crate::model::body::Digest;
+use crate::model::body::{Body, Digest};
 use std::fmt::Write as _;
 use std::hash::{Hash, Hasher};
 
@@ -15,9 +16,30 @@ use std::hash::{Hash, Hasher};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileQuestion {
     pub path: String,
-    /// The digest to compare with: where the file is another, and small, its text comes along to show a difference.
+    /// The contents to compare with: if the file has others, and is small, its text comes along to show a difference.
     /// `None` asks for no digest at all.
-    pub digest: Option<Digest>,
+    pub contents: Option<Sought>,
+}
+
+/// The contents that a file is compared with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sought {
+    pub digest: Digest,
+    /// In bytes, if it is known. A large file of another size has other contents, and is not read.
+    pub size: Option<u64>,
+}
+
+impl From<&Body> for Sought {
+    fn from(body: &Body) -> Self {
+        Self { digest: body.digest.clone(), size: Some(body.size) }
+    }
+}
+
+impl Sought {
+    /// `DIGEST:SIZE`, or `DIGEST:` if the size is not known.
+    fn listed(&self) -> String {
+        format!("{}:{}", self.digest.as_str(), self.size.map(|s| s.to_string()).unwrap_or_default())
+    }
 }
 
 /// What kind of thing stands at a path.
@@ -72,7 +94,7 @@ pub struct FileStat {
     pub size: u64,
     /// A symlink's target; `None` for what is none.
     pub target: Option<String>,
-    /// Of a regular file whose digest was asked for.
+    /// Of a regular file whose contents were asked for, if it can be read and is not too large for that.
     pub digest: Option<Digest>,
     /// The contents, where the digest is another than asked for and the file is small enough to be shown.
     pub text: Option<Vec<u8>>,
@@ -94,84 +116,7 @@ fn odd(path: &str) -> bool {
 }
 
 /// Shell functions that the snippets call.
-///
-/// `there PATH…` prints a line of one character a path. `digests FIRST DIGEST-LIST PATH…` prints a line of one
-/// `0` or `1` a path, a line of `sha256sum` for each `1`, then `T index length`, a line break and the text for each
-/// small file whose digest is not the listed one, and `.` at the end. A pipe or device among the paths would
-/// block `sha256sum`, so those are sorted out first. Numbered variables, because to cut a long text piece by piece
-/// takes a time that grows by the square of its length. `recall PATH` finds the digest of large contents that this
-/// very script has written and hashed, as long as nothing has touched the file since: `$known`, which only an apply
-/// sets, is a file of lines `digest|stat|path`.
-pub(super) const FUNCTIONS: &str = r#"
-there() {
-  for p do
-    if [ -L "$p" ]; then printf l; elif [ -d "$p" ]; then printf d; elif [ -f "$p" ]; then printf f; elif [ -e "$p" ]; then printf s; else printf %s -; fi
-  done
-  printf '\n'
-}
-readable() { [ -f "$1" ] && [ -r "$1" ]; }
-touched='%d %i %s %y %z'
-recall() {
-  if [ -z "$known" ]; then return 1; fi
-  while IFS='|' read -r sum seen path; do
-    if [ "$path" = "$1" ] && [ "$(stat -c "$touched" -- "$1")" = "$seen" ]; then return 0; fi
-  done 2>/dev/null <"$known"
-  return 1
-}
-text() (
-  d=${2%/*}
-  d=${d:-/}
-  if ! cd -P -- "$d" || { [ "$PWD" != "$d" ] && ! enter "$d"; } || ! exec 8<"./${2##*/}" || ! is_here "${2##*/}"; then exit 0; fi
-  n=$(stat -L -c %s /proc/self/fd/8) || exit 0
-  if [ "$n" -le 131072 ]; then printf 'T %s %s\n' "$1" "$n"; head -c "$n" <&8; printf '\n'; fi
-) 2>/dev/null
-digests() {
-  i=$1; listed=$2; shift 2; special=$known
-  for p do
-    if readable "$p"; then printf 1; else printf 0; if [ -e "$p" ] && [ ! -d "$p" ]; then special=1; fi; fi
-  done
-  printf '\n'
-  if [ -n "$special" ]; then
-    sums=$(for p do
-      if readable "$p" && ! recall "$p"; then printf '%s\000' "$p"; fi
-    done | xargs -r -0 sha256sum -- 2>/dev/null)
-  else
-    sums=$(sha256sum -- "$@" 2>/dev/null)
-  fi
-  if [ -n "$known" ]; then
-    sums=$(printf '%s\n' "$sums" | for p do
-      if ! readable "$p"; then :; elif recall "$p"; then printf '%s  %s\n' "$sum" "$p"; else IFS= read -r l; printf '%s\n' "$l"; fi
-    done)
-  fi
-  printf '%s\n' "$sums"
-  j=0
-  for want in $listed; do eval "want_$j=\$want"; j=$((j + 1)); done
-  j=0; set -f; IFS=$nl
-  for got in $sums; do eval "got_$j=\${got%% *}"; j=$((j + 1)); done
-  set +f; IFS=" $tab$nl"
-  j=0; k=0
-  for p do
-    if readable "$p"; then
-      eval "got=\${got_$k-} want=\${want_$j-}; unset got_$k"
-      if [ "$got" != "$want" ]; then text "$((i + j))" "$p"; fi
-      k=$((k + 1))
-    fi
-    j=$((j + 1))
-  done
-  printf '.\n'
-}
-digest_one() {
-  if readable "$3"; then
-    printf '1\n'
-    got=$(sha256sum <"$3" 2>/dev/null)
-    printf '%s\n' "$got"
-    if [ "${got%% *}" != "$2" ]; then text "$1" "$3"; fi
-  else
-    printf '0\n'
-  fi
-  printf '.\n'
-}
-"#;
+pub(super) const FUNCTIONS: &str = include_str!("files.sh");
 
 struct Split<'a> {
     plain: Vec<(usize, &'a FileQuestion)>,
@@ -189,7 +134,7 @@ fn quoted(questions: &[(usize, &FileQuestion)]) -> Vec<String> {
 
 /// Questions that want a digest, with what each costs on the command line.
 fn hashed<'a>(questions: &[(usize, &'a FileQuestion)]) -> (Vec<(usize, &'a FileQuestion)>, Vec<String>) {
-    let with: Vec<_> = questions.iter().copied().filter(|(_, q)| q.digest.is_some()).collect();
+    let with: Vec<_> = questions.iter().copied().filter(|(_, q)| q.contents.is_some()).collect();
     let words = quoted(&with);
     (with, words)
 }
@@ -219,15 +164,15 @@ pub(super) fn snippet(questions: &[FileQuestion]) -> String {
             .iter()
             .skip(first)
             .take(chunk.len())
-            .filter_map(|(_, q)| q.digest.as_ref())
-            .map(|d| format!("{} ", d.as_str()))
+            .filter_map(|(_, q)| q.contents.as_ref())
+            .map(|c| format!("{} ", c.listed()))
             .collect();
         let _ = writeln!(out, "digests {first} '{listed}' {}", chunk.join(" "));
         first += chunk.len();
     }
     for (_, q) in &odd {
-        if let Some(digest) = &q.digest {
-            let _ = writeln!(out, "digest_one 0 {} {}", digest.as_str(), word(&q.path));
+        if let Some(contents) = &q.contents {
+            let _ = writeln!(out, "digest_one 0 {} {}", contents.listed(), word(&q.path));
         }
     }
     out
@@ -286,7 +231,7 @@ fn read(questions: &[FileQuestion], body: &[u8], states: &mut [Result<FileState,
         digests(&mut input, these, first, states)?;
         first += chunk.len();
     }
-    for one in odd.iter().filter(|(_, q)| q.digest.is_some()) {
+    for one in odd.iter().filter(|(_, q)| q.contents.is_some()) {
         digests(&mut input, std::slice::from_ref(one), 0, states)?;
     }
     for (state, question) in states.iter_mut().zip(questions) {
@@ -312,20 +257,14 @@ fn digests(
             set(seen);
         }
     };
-    let mut any = false;
     for (yes, (n, _)) in readable.into_iter().zip(these) {
         if yes != b'1' {
             continue;
         }
-        any = true;
         let line = String::from_utf8_lossy(input.line()?).into_owned();
         let hex = line.trim_start_matches('\\').get(..64).unwrap_or_default();
         let digest = Digest::parse(hex).ok_or_else(|| bad("a digest"))?;
         present(*n, states, &mut |seen| seen.digest = Some(digest.clone()));
-    }
-    if !any && input.rest.first() == Some(&b'\n') {
-        // `printf '%s\n'` of no sums.
-        input.line()?;
     }
     loop {
         let line = String::from_utf8_lossy(input.line()?).into_owned();
@@ -451,8 +390,10 @@ mod tests {
             "pipe",
         ];
         let same = Digest::of(b"hello\n");
-        let questions: Vec<_> =
-            names.iter().map(|n| FileQuestion { path: path(n), digest: Some(same.clone()) }).collect();
+        let questions: Vec<_> = names
+            .iter()
+            .map(|n| FileQuestion { path: path(n), contents: Some(Sought { digest: same.clone(), size: Some(6) }) })
+            .collect();
         for shell in [&["dash"][..], &["bash"], &["busybox", "sh"]] {
             let seen = ask(shell, &questions);
             let of = |name: &str| {
@@ -477,11 +418,44 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_large_file_of_another_size_is_not_read_and_neither_is_what_a_link_leads_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+        let sparse = |name: &str, size: u64| std::fs::File::create(path(name)).unwrap().set_len(size).unwrap();
+        sparse("terabyte", 1 << 40);
+        sparse("odd\nterabyte", 1 << 40);
+        sparse("unknown", 5 << 30);
+        sparse("small", 3);
+        std::fs::write(path("as it should be"), "hello\n").unwrap();
+        symlink(path("terabyte"), path("link")).unwrap();
+        let hello = |size| Some(Sought { digest: Digest::of(b"hello\n"), size });
+        let names = ["terabyte", "odd\nterabyte", "unknown", "small", "as it should be", "link", "missing"];
+        let sizes = [Some(6), Some(6), None, Some(6), Some(6), Some(1 << 40), Some(6)];
+        let questions: Vec<_> = names
+            .iter()
+            .zip(sizes)
+            .map(|(name, size)| FileQuestion { path: path(name), contents: hello(size) })
+            .collect();
+        for shell in [&["dash"][..], &["bash"], &["busybox", "sh"]] {
+            let seen = ask(shell, &questions);
+            let digests: Vec<_> = seen
+                .into_iter()
+                .map(|s| match s.unwrap() {
+                    FileState::Present(s) => s.digest,
+                    FileState::Absent => None,
+                })
+                .collect();
+            let small = Some(Digest::of(b"\0\0\0"));
+            assert_eq!(digests, [None, None, None, small, Some(Digest::of(b"hello\n")), None, None], "{shell:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn arbitrary_answers_are_no_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let digest = Some(Digest::of(b""));
-            let questions = ["a", "b\n", "c"].map(|p| FileQuestion { path: p.into(), digest: digest.clone() });
+            let contents = Some(Sought { digest: Digest::of(b""), size: None });
+            let questions = ["a", "b\n", "c"].map(|p| FileQuestion { path: p.into(), contents: contents.clone() });
             prop_assert_eq!(parse(&questions, &body).len(), 3);
         }
     }

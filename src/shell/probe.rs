@@ -57,6 +57,9 @@ impl From<String> for Ask {
     }
 }
 
+/// How long a guard may take. A host that is silent for longer than [`super::frame::Limits::idle`] is given up.
+const GUARD_SECONDS: u32 = 40;
+
 /// Builds one probe script.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProbeScript {
@@ -142,11 +145,11 @@ impl ProbeScript {
     }
 
     /// Runs a guard: a foreign command that decides whether an `exec` has to run. Its exit status is the answer, and what
-    /// it said of errors is the body where it could not be run (126, 127; 125 if its folder is not there). `shown` is what
-    /// a plan says of it.
+    /// it said of errors is the body if it could not be run (126, 127; 125 if its folder is not there; 124 if it was
+    /// stopped at its deadline). `shown` is what a plan says of it.
     pub fn guard(&mut self, command: &str, cwd: Option<&str>, shown: &str) {
         self.guards.push(shown.to_owned());
-        self.asks.push(format!("guarded {}\n", words([cwd.unwrap_or_default(), command])).into());
+        self.asks.push(format!("guarded {GUARD_SECONDS} {}\n", words([cwd.unwrap_or_default(), command])).into());
     }
 
     /// The foreign commands this probe runs, as they are shown.

@@ -24,14 +24,19 @@ keys_here() {
   if [ "$size" -gt 262144 ]; then refuse "$PWD/authorized_keys has $size bytes, and 262144 are read at most"; return 1; fi
   while IFS= read -r l || [ -n "$l" ]; do printf 'key\t%s\n' "$l"; done <&8
 }
-# A guard of an exec, by its folder and its text. Where it could not be run, it is run again for what it says of that.
+# A guard of an exec, by the seconds it has, its folder and its text. If it could not be run, it is run again for what it
+# says of that. The status 124 is for the deadline alone.
 guarded() {
+  if [ -z "${T+set}" ]; then deadlines; fi
   guard "$@" >/dev/null 2>&1
   status=$?
-  case $status in 12[567]) guard "$@" 2>&1 >/dev/null | head -c 4096 ;; esac
+  case $status in
+    12[567]) guard "$@" 2>&1 >/dev/null | head -c 4096 ;;
+    124) echo "it has not ended after $1 seconds, and was stopped" ;;
+  esac
   return $status
 }
 guard() (
-  if [ -n "$1" ]; then cd -- "$1" || exit 125; fi
-  exec sh -c "$2"
+  if [ -n "$2" ]; then cd -- "$2" || exit 125; fi
+  limited "$1" sh -c '( eval "$1" ); n=$?; if [ $n = 124 ]; then n=1; fi; exit $n' sh "$3"
 )

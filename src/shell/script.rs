@@ -4,6 +4,9 @@ use super::files::FUNCTIONS;
 use super::frame::Nonce;
 use super::quote::uncommented;
 
+/// Deadlines of programs.
+const DEADLINE: &str = include_str!("deadline.sh");
+
 /// Shell functions that a probe's snippets call.
 const PROBE: &str = include_str!("probe.sh");
 
@@ -13,7 +16,16 @@ const PROBE: &str = include_str!("probe.sh");
 pub(super) fn whole(nonce: &Nonce, body: &str) -> Vec<u8> {
     format!(
         "{} </dev/null\n",
-        compound(nonce, &format!("{}{FUNCTIONS}{}{body}", super::way::functions(), uncommented(PROBE)))
+        compound(
+            nonce,
+            &format!(
+                "{}{}{}{}{body}",
+                super::way::functions(),
+                uncommented(FUNCTIONS),
+                uncommented(DEADLINE),
+                uncommented(PROBE)
+            )
+        )
     )
     .into_bytes()
 }

@@ -585,7 +585,7 @@ commit() {
 # What large contents hash to, for whoever looks at them before this script ends: none of it was written since `stamp`.
 remember() {
   if [ "$(stat -c %y -- "$p")" = "$stamp" ]; then
-    printf '%s|%s|%s\n' "$1" "$(stat -c "$touched" -- "$p")" "$path" >>"$known" || return 0
+    printf '%s%s|%s\n' "$1" "$(stat -c "$touched" -- "$p")" "$path" >>"$known" || return 0
   fi
 }
 attribute_all() {
@@ -607,24 +607,7 @@ remove_one() {
   if [ -d "$p" ] && [ ! -L "$p" ]; then rmdir -- "$p"; else rm -f -- "$p"; fi
 }
 
-# Programs. `T` is the host's own way to set a deadline, where it has one.
-deadlines() {
-  if timeout -k 1 5 true 2>/dev/null; then T='timeout -k 10'; elif timeout 5 true 2>/dev/null; then T=timeout; else T=; fi
-}
-limited() {
-  n=$1
-  shift
-  if [ -n "$T" ]; then $T "$n" "$@"; return; fi
-  exec 3<&0
-  "$@" <&3 3<&- &
-  c=$!
-  ( sleep "$n"; kill "$c"; sleep 10; kill -9 "$c" ) >/dev/null 2>&1 3<&- &
-  w=$!
-  wait "$c"
-  n=$?
-  kill "$w" 2>/dev/null
-  return "$n"
-}
+# Programs.
 as() {
   if [ "$2" = "$(id -un)" ] || [ "$2" = "$(id -u)" ]; then
     limited "$1" sh -c "$3"

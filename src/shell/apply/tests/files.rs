@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::body::Digest;
+use crate::shell::files::Sought;
 use crate::shell::files::{self, FileState};
 use crate::shell::probe::FileQuestion;
 use proptest::prelude::*;
@@ -128,8 +129,10 @@ fn large_contents_are_hashed_once_unless_touched() {
             let bytes = body.held_bytes().unwrap().to_vec();
             assert_eq!(host.feed("r1", body, &bytes).status, 0);
         }
-        let questions: Vec<_> =
-            paths.iter().map(|p| FileQuestion { path: p.clone(), digest: Some(Digest::of(b"")) }).collect();
+        let questions: Vec<_> = paths
+            .iter()
+            .map(|p| FileQuestion { path: p.clone(), contents: Some(Sought::from(&Body::held(*b"x", false))) })
+            .collect();
         let mut verify = ProbeScript::default();
         verify.ask_files(&questions);
         let hashed = host.at("hashed");

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::shell::files;
+use crate::shell::files::Sought;
 use crate::shell::probe::FileQuestion;
 use std::collections::BTreeMap;
 
@@ -233,8 +234,8 @@ fn no_plan_shows_what_a_swapped_link_leads_to() {
                 world(&host);
                 tools(&mut host, swap, back);
                 fs::write(count(&host), format!("0 {at}\n")).unwrap();
-                let digest = Some(crate::model::body::Digest::of(b"another"));
-                let question = FileQuestion { path: host.at("home/dir/f"), digest };
+                let contents = Some(Sought { digest: crate::model::body::Digest::of(b"another"), size: None });
+                let question = FileQuestion { path: host.at("home/dir/f"), contents };
                 let mut probe = ProbeScript::default();
                 probe.ask_files(std::slice::from_ref(&question));
                 let frames = host.sh(&probe.into_text(&nonce()));

@@ -155,7 +155,7 @@ fn a_way_that_somebody_else_could_have_laid_is_refused() {
                 return;
             }
             // A plan says the same.
-            let question = FileQuestion { path, digest: None };
+            let question = FileQuestion { path, contents: None };
             let mut probe = ProbeScript::default();
             probe.ask_files(std::slice::from_ref(&question));
             let frames = host.sh(&probe.into_text(&nonce()));
