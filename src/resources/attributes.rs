@@ -114,6 +114,7 @@ pub(super) fn fresh(kind: FileKind, mode: u32) -> FileStat {
         target: None,
         digest: None,
         text: None,
+        loses_list: false,
     }
 }
 

@@ -272,6 +272,10 @@ impl ResourceType for File {
                         note_contents(&mut difference, from, Some(body));
                         difference.text = stat.text.as_deref().and_then(|before| text_change(before, body));
                     }
+                    if replace == Replace::Contents && stat.loses_list {
+                        let why = "its directory can be changed by others, so nothing of it is taken over";
+                        difference.warnings.push(format!("the access control list of {path} is lost: {why}"));
+                    }
                     wanted(&want.params).compare(stat, &mut difference);
                 } else {
                     difference.note("state", Shown::value(kind(stat)), Shown::value("file"));

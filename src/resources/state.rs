@@ -54,6 +54,7 @@ mod tests {
             target: None,
             digest: None,
             text: None,
+            loses_list: false,
         })
     }
 

@@ -134,6 +134,7 @@ impl ResourceType for Sysctl {
             target: None,
             digest: Some(body(want).digest),
             text: None,
+            loses_list: false,
         };
         Observed { running: Some(normal(&want.params.value.0)), kept: FileState::Present(stat) }
     }

@@ -98,6 +98,8 @@ pub struct FileStat {
     pub digest: Option<Digest>,
     /// The contents, where the digest is another than asked for and the file is small enough to be shown.
     pub text: Option<Vec<u8>>,
+    /// Whether its contents are to be replaced and its access control list goes with them.
+    pub loses_list: bool,
 }
 
 /// By what a change starts from: a directory's size comes and goes with what is in it, and a text says no more than its
@@ -271,12 +273,18 @@ fn digests(
         if line == "." {
             return Ok(());
         }
+        let at = |index: usize| index.checked_sub(first).and_then(|i| these.get(i)).map(|(n, _)| *n);
+        if let Some((index, fate)) = line.strip_prefix("A ").and_then(|l| l.split_once(' ')) {
+            let n = index.parse().ok().and_then(at).ok_or_else(|| bad("an access control list"))?;
+            present(n, states, &mut |seen| seen.loses_list = fate == "lost");
+            continue;
+        }
         let mut fields = line.strip_prefix("T ").ok_or_else(|| bad("a text"))?.split(' ');
         let mut number = || fields.next().and_then(|f| f.parse::<usize>().ok()).ok_or_else(|| bad("a text"));
         let (index, length) = (number()?, number()?);
         let text = input.take(length)?.to_vec();
         input.line()?;
-        let n = index.checked_sub(first).and_then(|i| these.get(i)).map(|(n, _)| *n).ok_or_else(|| bad("a text"))?;
+        let n = at(index).ok_or_else(|| bad("a text"))?;
         present(n, states, &mut |seen| seen.text = Some(text.clone()));
     }
 }
@@ -306,7 +314,19 @@ fn stat(line: &[u8], path: Option<&str>) -> Result<FileStat, BadAnswer> {
         }
         _ => None,
     };
-    Ok(FileStat { kind, mode: mode & 0o7777, uid, gid, owner, group, size, target, digest: None, text: None })
+    Ok(FileStat {
+        kind,
+        mode: mode & 0o7777,
+        uid,
+        gid,
+        owner,
+        group,
+        size,
+        target,
+        digest: None,
+        text: None,
+        loses_list: false,
+    })
 }
 
 struct Input<'a> {

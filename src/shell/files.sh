@@ -2,7 +2,8 @@
 #
 # `digests FIRST LIST PATH…` compares with contents, listed as `DIGEST:SIZE` (no size if nobody knows it). It prints a line
 # of one `0` or `1` a path, a digest a line for each `1`, then `T index length`, a line break and the text for each small
-# file whose digest is another than the listed one, and `.` at the end. What a pipe, a device or a link leads to is not
+# file whose digest is another than the listed one, `A index lost` if such a file has an access control list that does not
+# outlive its replacement (`A index kept` if it does), and `.` at the end. What a pipe, a device or a link leads to is not
 # read, and a large file is not if its size alone says that it is another. Lines of tools are matched to their paths, for a
 # file may go in between. Numbered variables, because to cut a long text piece by piece takes a time that grows by the
 # square of its length.
@@ -93,18 +94,44 @@ digests() {
     if [ -n "$got" ]; then printf '%s\n' "$got"; fi
     j=$((j + 1))
   done
-  j=0
+  j=0; other=
   for p do
     eval "got=\$got_$j want=\$want_$j"
-    case $got in '' | "${want%:*}") ;; *) text "$((i + j))" "$p" ;; esac
+    case $got in '' | "${want%:*}") ;; *) other="$other $j"; text "$((i + j))" "$p" ;; esac
     j=$((j + 1))
   done
+  if [ -n "$other" ]; then lists "$@"; fi
   printf '.\n'
+}
+# Which of those in `$other` have an access control list: ls(1) has a + for it.
+lists() {
+  j=0
+  for p do
+    case "$other " in *" $j "*) set -- "$@" "$p" ;; esac
+    shift
+    j=$((j + 1))
+  done
+  QUOTING_STYLE=literal ls -ld -- "$@" 2>/dev/null | while IFS= read -r l; do
+    case $l in ??????????+*) ;; *) continue ;; esac
+    n=0
+    for p do
+      n=$((n + 1))
+      case $l in *" $p") list "$((i + $(nth "$n" $other)))" "$p" ;; esac
+    done
+  done
+}
+nth() { shift "$1"; printf %s "$1"; }
+list() {
+  d=${2%/*}
+  ( exposed=1; enter "${d:-/}"; if [ -n "$exposed" ]; then printf 'A %s lost\n' "$1"; else printf 'A %s kept\n' "$1"; fi ) 2>/dev/null
 }
 digest_one() {
   if readable "$3" && n=$(stat -c %s -- "$3") && ! large "$n" "${2#*:}" && got=$(sha256sum <"$3" 2>/dev/null); then
     printf '1\n%s\n' "$got"
-    if [ "${got%% *}" != "${2%:*}" ]; then text "$1" "$3"; fi
+    if [ "${got%% *}" != "${2%:*}" ]; then
+      text "$1" "$3"
+      case $(ls -ld -- "$3") in ??????????+*) list "$1" "$3" ;; esac
+    fi
   else
     printf '0\n'
   fi

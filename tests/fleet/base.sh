@@ -6,7 +6,7 @@
 readonly RELEASE=bookworm
 readonly BASE_PACKAGES=(
     systemd systemd-sysv dbus libpam-systemd openssh-server sudo nftables cron
-    procps iproute2 ca-certificates kmod passwd tzdata
+    procps iproute2 ca-certificates kmod passwd tzdata acl
 )
 # Served to the hosts by the repository inside the base; none is installed.
 readonly OFFERED_PACKAGES=(nginx-light htop tree jq curl)

@@ -8,6 +8,7 @@ mod examples;
 mod faults;
 mod history;
 mod host;
+mod kept;
 mod led_astray;
 mod lockout;
 mod offered;

@@ -446,7 +446,7 @@ keep() {
       return
     fi
     # What it says is held back until there is room for it again.
-    why=$(cp -pPR -- "$p" "$k" 2>&1) || { rm -rf -- "$k"; printf '' >"$k.untouched"; refuse "no copy could be kept for the undo: $why"; return; }
+    why=$(cp -a -- "$p" "$k" 2>&1) || { rm -rf -- "$k"; printf '' >"$k.untouched"; refuse "no copy could be kept for the undo: $why"; return; }
   else
     printf '' >"$k.absent"
   fi
@@ -482,7 +482,7 @@ restore() {
     remove_one
   elif [ -L "$k" ] || [ -e "$k" ]; then
     if ! stand "$3"; then return 1; fi
-    if ! cp -pPR -- "$k" "$t" || ! own_modes "$k" "$t"; then return 1; fi
+    if ! cp -a -- "$k" "$t" || ! own_modes "$k" "$t"; then return 1; fi
     if [ -d "$p" ] && [ ! -L "$p" ]; then
       if mounted "$real" || ! mv -fT -- "$p" "$t.old"; then return 1; fi
     fi
@@ -515,6 +515,17 @@ candidate() {
   set -C
   exec 9>"$t" || exit
   set +C
+  carry || exit
+}
+# What a file carries besides its owner and mode, while nobody else can read what takes its place: in a directory that
+# others can change, it could be theirs. The mode that is set later limits the list's entries again as it did.
+carry() {
+  if [ -n "$exposed" ] || [ -L "$p" ] || [ ! -f "$p" ]; then return 0; fi
+  if cp --attributes-only --preserve=mode,xattr -- "$p" "$t" 2>/dev/null || cp --attributes-only --preserve=mode -- "$p" "$t" 2>/dev/null; then
+    chmod 0600 -- "$t"
+  elif command -v setfacl >/dev/null && command -v getfacl >/dev/null; then
+    getfacl -p -- "$p" | grep -v '^#' | setfacl -M - -- "$t" && chmod 0600 -- "$t"
+  fi || refuse "the access control list of $path cannot be kept"
 }
 # What is checked is in a place that nobody else can change: `check SECONDS NAME COMMAND…`, the command in pieces, between
 # which the path is to stand.
