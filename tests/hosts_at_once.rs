@@ -79,6 +79,7 @@ fn a_late_host_holds_up_no_other() {
             reason: None,
             lock_wait: Duration::ZERO,
             confirm_within: Duration::ZERO,
+            confirm_all: false,
             step_deadline: Duration::ZERO,
 
             keep: trueup::shell::apply::Keep { runs: 1, days: None, kib: 1024 },

@@ -104,6 +104,7 @@ fn run(dir: PathBuf, mode: Mode) -> HostReport {
             reason: None,
             lock_wait: Duration::ZERO,
             confirm_within: Duration::ZERO,
+            confirm_all: false,
             step_deadline: Duration::from_secs(60),
             keep: Keep { runs: 9, days: None, kib: 1024 },
             rollback_on_failure: false,

@@ -25,6 +25,7 @@ fuzz_target!(|data: &[u8]| {
         force: false,
         step_deadline: Duration::from_secs(1),
         confirm_within: Some(Duration::from_secs(60)),
+        confirm_all: false,
     };
     let undoing = of(&run.record, &which, &how);
     let again = Record::parse(&undoing.record.to_bytes()).expect("what takes it back can be read back");

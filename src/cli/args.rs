@@ -80,6 +80,10 @@ pub struct ConnectionArgs {
     /// back by itself.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub confirm_timeout: u64,
+    /// Have every change confirmed by a new connection, and not only those that are known to be part of a way in: if it
+    /// does not come about, the host takes back all that this run has done.
+    #[arg(long)]
+    pub confirm_all: bool,
     /// Seconds that one step of an apply may take.
     #[arg(long, default_value_t = 1800, value_name = "SECONDS")]
     pub step_timeout: u64,

@@ -120,6 +120,7 @@ impl Work {
                     reason: None,
                     lock_wait: Duration::from_secs(args.lock_timeout),
                     confirm_within: Duration::from_secs(args.confirm_timeout.max(5)),
+                    confirm_all: args.confirm_all,
                     step_deadline: Duration::from_secs(args.step_timeout.max(1)),
                     keep: self.keep,
                     rollback_on_failure: false,

@@ -21,6 +21,8 @@ pub struct ApplyOptions {
     pub lock_wait: Duration,
     /// How long a host waits for a new connection to confirm a change that may cut the operator off.
     pub confirm_within: Duration,
+    /// Whether that is asked for every change of the run, and not only for what is known to be part of a way in.
+    pub confirm_all: bool,
     /// One step may take this long, where its type does not say otherwise.
     pub step_deadline: Duration,
     /// How much hosts keep, so that runs can be taken back.

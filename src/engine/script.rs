@@ -206,7 +206,7 @@ fn record_of(plan: &HostPlan, options: &ApplyOptions, noted: &BTreeSet<usize>) -
         action: c.difference.action.as_str().to_owned(),
         needs: c.needs.clone(),
         noted: noted.contains(&n),
-        cuts_off: c.commit_confirm,
+        cuts_off: is_confirmed(c, options),
         sensitive: c.sensitive,
     };
     let step = |(n, s): (usize, &crate::plan::Step)| {
@@ -276,11 +276,16 @@ fn looks(catalog: &Catalog, plan: &HostPlan) -> (Vec<(Vec<usize>, ProbeScript)>,
     (looks, noted)
 }
 
+/// Whether the host takes it back unless a new connection confirms it.
+fn is_confirmed(change: &Change, options: &ApplyOptions) -> bool {
+    change.commit_confirm || options.confirm_all
+}
+
 /// How the host takes back what may cut the operator off.
 fn guard_of(plan: &HostPlan, mark: Mark, record: &Record, options: &ApplyOptions) -> Option<Guard> {
     // What an earlier stage has done is confirmed by now.
     let changes = plan.changes.iter().enumerate().skip(mark.change);
-    let risky: BTreeSet<usize> = changes.filter(|(_, c)| c.commit_confirm).map(|(n, _)| n).collect();
+    let risky: BTreeSet<usize> = changes.filter(|(_, c)| is_confirmed(c, options)).map(|(n, _)| n).collect();
     let how = How {
         run: revert_name(&options.run)?,
         owner: format!("commit-confirm for {}", options.owner),
@@ -289,6 +294,7 @@ fn guard_of(plan: &HostPlan, mark: Mark, record: &Record, options: &ApplyOptions
         force: true,
         step_deadline: options.step_deadline,
         confirm_within: None,
+        confirm_all: false,
     };
     undo::guard(record, &risky, &how, options.confirm_within)
 }
@@ -424,9 +430,13 @@ fn settle(
     ChangeStatus::Applied
 }
 
-/// What the host has taken back by itself was applied before. `results` are those of the stage that begins with `first`.
-pub fn taken_back(plan: &HostPlan, first: usize, results: &mut [ChangeResult]) {
-    for (_, result) in plan.changes.iter().skip(first).zip(results).filter(|(c, _)| c.commit_confirm) {
+/// What the host has taken back by itself was applied before. `results` are those of the stage that begins with the change
+/// `first`.
+pub fn taken_back(first: usize, script: &ApplyPlan, results: &mut [ChangeResult]) {
+    let Some(guard) = &script.guard else { return };
+    let guarded = script.steps.iter().filter(|s| guard.slots.contains(&s.slot));
+    for n in guarded.flat_map(|s| &s.serves) {
+        let Some(result) = n.checked_sub(first).and_then(|n| results.get_mut(n)) else { continue };
         if matches!(result.status, ChangeStatus::Applied | ChangeStatus::Unsettled | ChangeStatus::Died) {
             result.status = ChangeStatus::TakenBack;
         }

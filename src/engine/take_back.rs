@@ -75,6 +75,7 @@ pub fn how(options: &ApplyOptions, run: RunName, force: bool, remote: bool) -> H
         force,
         step_deadline: options.step_deadline,
         confirm_within: remote.then_some(options.confirm_within),
+        confirm_all: options.confirm_all,
     }
 }
 

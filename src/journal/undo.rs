@@ -39,6 +39,8 @@ pub struct How {
     pub step_deadline: Duration,
     /// How long the host waits for a new connection, where taking back could cut the operator off in turn.
     pub confirm_within: Option<Duration>,
+    /// Whether it waits so for every change.
+    pub confirm_all: bool,
 }
 
 /// How a host takes back by itself what may cut the operator off: `which` changes of a run. `None` where there is nothing
@@ -133,7 +135,7 @@ pub fn of(record: &Record, which: &BTreeSet<usize>, how: &How) -> Undoing {
         steps: recorded,
     };
     let risky: BTreeSet<usize> =
-        new_record.changes.iter().enumerate().filter(|(_, c)| c.cuts_off).map(|(n, _)| n).collect();
+        new_record.changes.iter().enumerate().filter(|(_, c)| c.cuts_off || how.confirm_all).map(|(n, _)| n).collect();
     let guard = how.confirm_within.and_then(|within| {
         let run = RunName::parse(&format!("{}-revert", how.run))?;
         guard(&new_record, &risky, &How { run, ..how.clone() }, within)
@@ -310,6 +312,7 @@ mod tests {
             force,
             step_deadline: Duration::from_secs(9),
             confirm_within: None,
+            confirm_all: false,
         }
     }
 

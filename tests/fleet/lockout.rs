@@ -45,6 +45,25 @@ fn an_sshd_that_refuses_the_key() {
     );
 }
 
+/// What a program does beyond its name is not known: then the operator has all of the run confirmed.
+#[test]
+fn a_program_of_which_nobody_knew_that_it_locks_out() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian)]);
+    let host = fleet.host("web1");
+    host.sh("printf '#!/bin/sh\\nnft -f - <<E\\ntable inet odd { chain in { type filter hook input priority 0; tcp dport 22 drop; }; }\\nE\\n' \
+             >/srv/tune; chmod +x /srv/tune").text();
+    let text = "- hosts: all\n  resources:\n    - file: /srv/beside\n      content: x\n    - exec: /srv/tune\n      \
+                unless: nft list table inet odd\n      undo: nft delete table inet odd\n";
+    let site = manifest(&fleet, text);
+    let options = ["--yes", "--confirm-all", "--confirm-timeout", "6", "--connect-timeout", "2"];
+    trueup(&fleet, "apply", &site, &options).code(3).says("taken back by the host").says("exec[/srv/tune]");
+    assert_eq!(host.sh("nft list tables; ls -d /srv/beside 2>/dev/null || echo gone").text(), "gone");
+    assert_eq!(host.sh(NOTHING_WAITS).text(), "");
+    let harmless = manifest(&fleet, "- hosts: all\n  resources:\n    - file: /srv/beside\n      content: x\n");
+    trueup(&fleet, "apply", &harmless, &options).code(0);
+    assert_eq!(host.sh(NOTHING_WAITS).text(), "");
+}
+
 /// sshd refuses the keys of a home that others can write to.
 #[test]
 fn a_home_that_everybody_can_write_to() {

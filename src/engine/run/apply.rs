@@ -288,7 +288,7 @@ impl Applying {
         let mut results = script::results(&plan, mark.change, self.stages.results(), &ran.script, &ran.steps, died);
         drop(plan);
         if ran.confirmed.is_refused() {
-            script::taken_back(self.stages.plan(), mark.change, &mut results);
+            script::taken_back(mark.change, &ran.script, &mut results);
         }
         self.stages.settle(results);
         self.outputs.extend(script::outputs(self.stages.plan(), mark, &ran.steps));

@@ -187,7 +187,7 @@ impl Run {
         let died = matches!(ran.ending, Ending::Died);
         let mut results = script::results(&plan, 0, &[], &ran.script, &ran.steps, died);
         if ran.confirmed.is_refused() {
-            script::taken_back(&plan, 0, &mut results);
+            script::taken_back(0, &ran.script, &mut results);
         }
         report.status = match ran.status() {
             Some(status) => status,

@@ -75,7 +75,7 @@ impl Run {
         let keeps_connection = lost.is_none() && !confirmed.is_refused();
         if lost.is_some() || confirmed.is_refused() {
             let guard = script.guard.as_ref().filter(|_| confirmed.is_refused());
-            let taken_back = guard.map(apply::Guard::at_most);
+            let taken_back = guard.map(|guard| guard.at_most(&script));
             ending = match self.collect(n, &script, &probe, taken_back, report).await {
                 Some(Collected { steps: more, seen: again, died }) => {
                     let known: BTreeSet<u32> = steps.iter().map(|f| f.slot).collect();

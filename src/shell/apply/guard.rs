@@ -23,7 +23,7 @@ pub const TOO_LATE: u8 = 1;
 pub struct Guard {
     /// The steps that may cut the operator off. Each sets the time anew.
     pub slots: BTreeSet<u32>,
-    /// From such a step until it is taken back.
+    /// From the end of such a step until it is taken back.
     pub within: Duration,
     /// The run that takes it back.
     pub undo: Box<ApplyPlan>,
@@ -50,9 +50,11 @@ impl Guard {
     }
 
     /// The longest until the host has taken it back, once it was cut off.
-    pub fn at_most(&self) -> Duration {
+    pub fn at_most(&self, plan: &ApplyPlan) -> Duration {
+        let guarded = plan.steps.iter().filter(|s| self.slots.contains(&s.slot));
+        let longest = guarded.filter_map(|s| step::deadline(&s.act)).max().unwrap_or_default();
         let steps = self.undo.steps.iter().map(|s| step::deadline(&s.act).unwrap_or(Duration::from_secs(20)));
-        self.within + Duration::from_secs(10) + steps.sum::<Duration>().min(Duration::from_secs(120))
+        self.within + longest + Duration::from_secs(10) + steps.sum::<Duration>().min(Duration::from_secs(120))
     }
 }
 

@@ -450,8 +450,14 @@ fn one(out: &mut String, plan: &ApplyPlan, step: &ApplyStep, with_steps: &BTreeS
     let needed = word(&step::needed(&step.act, plan.step_deadline));
     let _ =
         write!(out, "if gate {slot} '{serves}' '{needs}' '{changed}' '{begun}' '{moved}' {name} {needed}; then\n{{ ");
+    // What runs for long is not to be taken back while it does.
+    let runs = step::deadline(&step.act).unwrap_or_default();
+    let mut rearm = String::new();
     if let Some(guard) = plan.guard.as_ref().filter(|g| g.slots.contains(&slot)) {
-        let _ = write!(out, "arm {} && ", step::seconds(guard.within));
+        let _ = write!(out, "arm {} && ", step::seconds(guard.within.saturating_add(runs)));
+        if !runs.is_zero() {
+            rearm = format!("z=$?\narm {} || z=1\n(exit $z)\n", step::seconds(guard.within));
+        }
     }
     for id in &step.owes {
         // What NUL cannot be in: ids are shown escaped.
@@ -459,7 +465,7 @@ fn one(out: &mut String, plan: &ApplyPlan, step: &ApplyStep, with_steps: &BTreeS
     }
     let deadline = step::seconds(step::deadline(&step.act).unwrap_or(plan.step_deadline));
     // What the run keeps is for its user alone; what a step makes has the modes that it would have without trueup.
-    let _ = writeln!(out, "(\numask 022\n{}); }} >>\"$o\" 2>>\"$o.err\"", step::text(plan, step));
+    let _ = writeln!(out, "(\numask 022\n{})\n{rearm}}} >>\"$o\" 2>>\"$o.err\"", step::text(plan, step));
     let paid: String = step.pays.iter().map(|id| format!("pay {}; ", owed(id))).collect();
     let _ = writeln!(out, "if fin {slot} $? '{serves}' {deadline}; then {paid}:; fi\nfi");
 }

@@ -69,3 +69,25 @@ fn what_is_taken_back_cannot_be_confirmed_any_more() {
         assert!(!Path::new(&host.at("back")).exists(), "{:?}", host.shell);
     });
 }
+
+#[test]
+fn a_program_that_runs_for_long_is_not_taken_back_while_it_does() {
+    Host::each(|host| {
+        let undo = Box::new(host.plan("r1-revert", vec![]));
+        let mut program = Command::new(["true"]);
+        program.deadline = Some(Duration::from_secs(100));
+        let plan = ApplyPlan {
+            guard: Some(Guard { slots: [1, 2].into(), within: Duration::from_secs(7), undo }),
+            ..host.plan("r1", vec![step(1, 0, Step::Run(program)), step(2, 1, file(&host.at("f"), b"x"))])
+        };
+        let text = script(&plan, &ProbeScript::default(), VERIFY, &nonce());
+        let text = String::from_utf8_lossy(&text);
+        let arms: Vec<_> = text
+            .lines()
+            .filter_map(|l| l.split_once("arm ")?.1.split(' ').next())
+            .filter(|time| time.parse::<u32>().is_ok())
+            .collect();
+        assert_eq!(arms, ["107", "7", "7"]);
+        assert_eq!(plan.guard.as_ref().unwrap().at_most(&plan), Duration::from_secs(117));
+    });
+}
