@@ -65,6 +65,44 @@ fn an_account_comes_back_with_all_that_limits_it() {
 }
 
 #[test]
+fn a_home_that_came_with_a_user_goes_with_it_unless_something_is_in_it() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian), ("box", Kind::Busybox)]);
+    let site = manifest(
+        &fleet,
+        "- hosts: all\n  resources:\n    - user: plain\n    - user: used\n    - user: there\n    - user: elsewhere\n      home: /srv/elsewhere/\n",
+    );
+    let homes = "ls -A /home /srv/elsewhere 2>/dev/null; true";
+    for host in fleet.hosts() {
+        host.sh("mkdir -p /home/there /srv").text();
+    }
+    let before: Vec<String> = fleet.hosts().map(|host| host.sh(homes).text()).collect();
+    trueup(&fleet, "apply", &site, &["--yes"]).code(0);
+    for host in fleet.hosts() {
+        assert_eq!(host.sh("stat -c %U /home/plain /srv/elsewhere").text(), "plain\nelsewhere", "{}", host.name);
+        host.sh("echo precious >/home/used/notes").text();
+    }
+    on(&fleet, &["rollback", "last", "--yes"]).code(3).says("the home /home/used is not removed");
+    for host in fleet.hosts() {
+        assert_eq!(
+            host.sh("stat -c '%u %a' /home/used; cat /home/used/notes").text(),
+            "0 700\nprecious",
+            "{}",
+            host.name
+        );
+        host.sh("rm -r /home/used").text();
+    }
+    let after: Vec<String> = fleet.hosts().map(|host| host.sh(homes).text()).collect();
+    assert_eq!(after, before);
+    // And is there again if that is taken back in turn.
+    on(&fleet, &["rollback", "last", "--yes"]).code(0);
+    for host in fleet.hosts() {
+        assert_eq!(host.sh("stat -c %U /home/plain /srv/elsewhere").text(), "plain\nelsewhere", "{}", host.name);
+    }
+    let gone = manifest(&fleet, "- hosts: web1\n  resources:\n    - user: plain\n      state: absent\n");
+    trueup(&fleet, "plan", &gone, &[]).code(2).says("its home /home/plain stays if it is there");
+}
+
+#[test]
 fn what_cannot_be_had_is_told_by_the_plan() {
     let fleet = Fleet::up(&[("web1", Kind::Debian), ("box", Kind::Busybox)]);
     for host in fleet.hosts() {

@@ -292,6 +292,9 @@ impl ResourceType for User {
                 d.note("uid", Shown::value(account.uid), Shown::Absent);
                 if p.remove_home {
                     d.warnings.push(format!("its home {} is removed with all that is in it", account.home));
+                } else if account.uid >= 1000 && account.home.len() > 1 {
+                    let whose = "what is in it belongs to whoever gets that number next";
+                    d.warnings.push(format!("its home {} stays if it is there: {whose}", account.home));
                 }
                 Ok(Some(d))
             }
@@ -356,14 +359,14 @@ impl ResourceType for User {
                         let why = format!("its home {} is gone with it", account.home);
                         steps.run(&[id], command, Undo::Irreversible(why));
                     } else {
-                        let (before, back) = programs::note(name, seen.programs);
+                        let (before, back) = programs::note(name, Some(&account.home), seen.programs);
                         steps.run(&[id], Command { before: Some(before), ..command }, Undo::RunOn(back));
                     }
                     continue;
                 }
                 (Seen::Absent, Presence::Absent) => continue,
                 (Seen::Absent, Presence::Present) => {
-                    let (before, back) = programs::note(name, seen.programs);
+                    let (before, back) = programs::note(name, p.home.as_deref(), seen.programs);
                     let mut made = programs::create(name, p, seen.programs).into_iter();
                     if let Some(argv) = made.next() {
                         let command = Command { before: Some(before), ..Command::new(argv) };

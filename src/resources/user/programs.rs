@@ -171,7 +171,8 @@ pub(super) fn delete(name: &str, with_home: bool, programs: Programs) -> Vec<Str
     }
 }
 
-/// `sh -c NOTE NAME`: an account's lines, that of the group of its name, its further groups, and its ranges of numbers.
+/// `sh -c NOTE NAME HOME`: an account's lines, that of the group of its name, its further groups, and its ranges of
+/// numbers; and its home (or if none is given, the one it will get), if nothing is there.
 const NOTE: &str = r#"
 for f in passwd shadow group subuid subgid; do
   while IFS= read -r l || [ -n "$l" ]; do case $l in "$0":*) printf '%s:%s\n' "$f" "$l" ;; esac; done <"/etc/$f"
@@ -179,17 +180,27 @@ done 2>/dev/null
 printf 'groups:'
 while IFS=: read -r g _ _ m; do case ,$m, in *,"$0",*) printf '%s,' "$g" ;; esac; done </etc/group
 echo
+h=${1%/}
+if [ -z "$h" ]; then
+  h=/home
+  while IFS='=' read -r k v; do if [ "$k" = HOME ]; then h=$v; fi; done 2>/dev/null </etc/default/useradd
+  h=$h/$0
+fi
+if [ ! -e "$h" ] && [ ! -L "$h" ]; then printf 'home:%s\n' "$h"; fi
 "#;
 
 /// `sh -c BACK DOES NAME PROGRAM…`: makes the account that was noted anew; where none was, the program deletes that which
 /// is there. Of what it stood for nothing is lost: the programs delete the group of a user's name with the user, give a
-/// new one other ranges, and know no date on which it ends.
+/// new one other ranges, and know no date on which it ends. A home that came with the account goes with it, unless it holds
+/// more than `/etc/skel` does: then it becomes root's, for its number may be another user's soon.
 const BACK: &str = r#"
 name=$1; shift
-p= s= own= g= u= v=
+p= s= own= g= u= v= h= gone= z=
 while IFS= read -r l; do
-  case $l in
-    after) break ;;
+  case $z$l in
+    after) z=1 ;;
+    1home:*) gone=${l#home:} ;;
+    home:*) h=${l#home:} ;;
     passwd:*) p=${l#passwd:} ;;
     shadow:*) s=${l#shadow:} ;;
     group:*) own=${l#group:} ;;
@@ -204,9 +215,26 @@ own_group() {
   i=${own#*:*:}
   if command -v groupadd >/dev/null; then groupadd -g "${i%%:*}" "$name"; else printf '%s\n' "$own" >>/etc/group; fi
 }
+clear_home() {
+  if [ -z "$h" ] || [ ! -d "$h" ] || [ -L "$h" ]; then return 0; fi
+  # Somebody else's by now, or elsewhere.
+  if ! cd -P -- "$h" || [ "$PWD" != "$h" ] || [ "$(stat -c %u .)" != "$1" ]; then return 0; fi
+  chown 0:0 . && chmod 0700 . || return
+  for f in .[!.]* ..?* *; do
+    if [ -f "./$f" ] && [ ! -L "./$f" ] && cmp -s -- "./$f" "/etc/skel/$f"; then rm -f -- "./$f"; fi
+  done
+  cd / && rmdir -- "$h" 2>/dev/null && return
+  echo "the home $h is not removed, for it holds more than a new one does; it is root's alone now" >&2
+  return 1
+}
 if [ -z "$p" ]; then
-  if has /etc/passwd "$name"; then "$@" || exit; fi
-  own_group
+  if has /etc/passwd "$name"; then
+    while IFS=: read -r n _ i _; do if [ "$n" = "$name" ]; then break; fi; done </etc/passwd
+    "$@" || exit
+    own_group && clear_home "$i"
+  else
+    own_group
+  fi
   exit
 fi
 own_group || exit
@@ -214,6 +242,7 @@ set -f
 if ! command -v useradd >/dev/null; then
   if ! has /etc/passwd "$name"; then
     printf '%s\n' "$p" >>/etc/passwd || exit
+    if [ -n "$gone" ] && [ -z "$h" ]; then mkdir -p -- "$gone" && chown "$name" "$gone" && chmod 0750 "$gone" || exit; fi
     if [ -n "$s" ] && ! has /etc/shadow "$name"; then printf '%s\n' "$s" >>/etc/shadow || exit; fi
   fi
   IFS=,
@@ -225,7 +254,9 @@ set -- $p
 unset IFS
 if ! has /etc/passwd "$name"; then
   if ! grep -q "^[^:]*:[^:]*:$4:" /etc/group; then groupadd -g "$4" "$name" || exit; fi
-  useradd -M -u "$3" -g "$4" -c "$5" -d "$6" ${7:+-s "$7"} "$name" || exit
+  m=-M
+  if [ -n "$gone" ] && [ -z "$h" ]; then m=-m; fi
+  useradd $m -u "$3" -g "$4" -c "$5" -d "$6" ${7:+-s "$7"} "$name" || exit
   for f in subuid subgid; do
     if [ ! -e "/etc/$f" ]; then continue; fi
     if [ "$f" = subuid ]; then was=$u; else was=$v; fi
@@ -244,11 +275,11 @@ if [ -n "$g" ]; then usermod -a -G "$g" "$name"; fi
 "#;
 
 /// What is noted before an account is made or removed, and what makes of it again what it was.
-pub(super) fn note(name: &str, programs: Programs) -> (Vec<String>, Vec<String>) {
+pub(super) fn note(name: &str, home: Option<&str>, programs: Programs) -> (Vec<String>, Vec<String>) {
     let does = format!("making the user {name} what it was");
     let script = format!("nl='\n'{}", BACK.replace("JOIN", &crate::shell::quote::word(JOIN)));
     let back = owned(&["sh", "-c", &script, &does, name]).into_iter().chain(delete(name, false, programs)).collect();
-    (owned(&["sh", "-c", NOTE, name]), back)
+    (owned(&["sh", "-c", NOTE, name, home.unwrap_or_default()]), back)
 }
 
 /// Programs and their undos for what differs.
