@@ -2,6 +2,7 @@
 
 use super::attributes::{self, Questions, Wanted};
 use super::difference::{Action, Ahead, Brings, Difference, Shown, TextChange};
+use super::owners::{Owners, Unknown};
 use super::package_sources;
 use super::value::{Mode, Scalar};
 use super::{Due, Edges, Impossible, Made, Orphaned, ResourceType, Want};
@@ -68,10 +69,15 @@ pub struct Params {
 pub struct Observed {
     at: FileState,
     parent: FileState,
+    unknown: Unknown,
 }
 
 fn wanted(params: &Params) -> Wanted<'_> {
     Wanted { owner: params.owner.as_ref(), group: params.group.as_ref(), mode: params.mode }
+}
+
+fn owners<'a>(wants: &[&'a Want<Params>]) -> Owners<'a> {
+    Owners::of(wants.iter().map(|want| wanted(&want.params)))
 }
 
 /// What is to be asked about.
@@ -218,15 +224,19 @@ impl ResourceType for File {
 
     fn probe(&self, wants: &[&Want<Params>], _: &Facts, probe: &mut ProbeScript) {
         probe.ask_files(questions(wants).list());
+        owners(wants).ask(probe);
     }
 
     fn observe(&self, wants: &[&Want<Params>], _: &Facts, answers: &mut Answers) -> Vec<Result<Observed, BadAnswer>> {
-        match questions(wants).read(answers) {
-            Ok(states) => wants
+        let states = questions(wants).read(answers);
+        let owners = owners(wants).read(answers);
+        match states.and_then(|states| Ok((states, owners?))) {
+            Ok((states, owners)) => wants
                 .iter()
                 .map(|want| {
                     let parent = states.of(attributes::parent(want.title()))?;
-                    Ok(Observed { at: states.of(want.title())?, parent })
+                    let unknown = owners.among(wanted(&want.params));
+                    Ok(Observed { at: states.of(want.title())?, parent, unknown })
                 })
                 .collect(),
             Err(bad) => wants.iter().map(|_| Err(bad.clone())).collect(),
@@ -288,6 +298,7 @@ impl ResourceType for File {
                 }
             }
         }
+        seen.unknown.check(&difference, ahead)?;
         Ok(difference.unless_empty())
     }
 
@@ -318,7 +329,7 @@ impl ResourceType for File {
                 FileState::Present(stat)
             }
         };
-        Observed { at, parent: seen.parent.clone() }
+        Observed { at, parent: seen.parent.clone(), unknown: Unknown::default() }
     }
 
     fn apply(&self, _: &[&Want<Params>], due: &[Due<'_, Self>], _: &Facts, steps: &mut Steps) {

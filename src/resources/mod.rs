@@ -11,6 +11,7 @@ pub mod file;
 pub mod firewall;
 pub mod group;
 pub mod lifeline;
+mod owners;
 pub mod package;
 mod package_sources;
 pub mod service;

@@ -20,7 +20,9 @@ pub enum Query {
     OpenrcStatus,
     /// `/etc/passwd`'s lines for the names (through NSS where `getent` is there; else the whole file).
     Passwd,
-    /// `/etc/group`'s lines, likewise the whole database: a user's groups stand in their members.
+    /// `/etc/group`'s lines for the names, likewise.
+    Group,
+    /// `/etc/group`'s lines, the whole database: a user's groups stand in their members.
     Groups,
     /// For each user that exists a line `user TAB name TAB ssh` (`ssh` is `yes` where `~/.ssh` is there), and then a line
     /// `key TAB …` for each line of its `~/.ssh/authorized_keys`, or `bad TAB why` where that is not to be read.
@@ -93,6 +95,10 @@ impl ProbeScript {
                 Query::Passwd => writeln!(
                     snippet,
                     "if command -v getent >/dev/null; then getent passwd -- {list}; else cat /etc/passwd; fi 2>/dev/null"
+                ),
+                Query::Group => writeln!(
+                    snippet,
+                    "if command -v getent >/dev/null; then getent group -- {list}; else cat /etc/group; fi 2>/dev/null"
                 ),
                 Query::AuthorizedKeys => writeln!(snippet, "authorized_keys {list}"),
                 Query::NftTable => writeln!(snippet, "nft -s list table inet {list} 2>/dev/null"),

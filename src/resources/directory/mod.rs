@@ -4,6 +4,7 @@ mod below;
 
 use super::attributes::{self, Questions, Wanted};
 use super::difference::{Action, Ahead, Difference, Shown};
+use super::owners::{Owners, Unknown};
 use super::value::{Mode, Presence, Scalar};
 use super::{Due, Edges, Impossible, Made, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
@@ -59,10 +60,15 @@ pub struct Observed {
     above: Vec<(String, FileState)>,
     /// Empty where it is not asked about.
     below: Vec<TreeEntry>,
+    unknown: Unknown,
 }
 
 fn wanted(params: &Params) -> Wanted<'_> {
     Wanted { owner: params.owner.as_ref(), group: params.group.as_ref(), mode: params.mode }
+}
+
+fn owners<'a>(wants: &[&'a Want<Params>]) -> Owners<'a> {
+    Owners::of(wants.iter().map(|want| wanted(&want.params)))
 }
 
 fn is_listed(params: &Params) -> bool {
@@ -187,6 +193,7 @@ impl ResourceType for Directory {
 
     fn probe(&self, wants: &[&Want<Params>], _: &Facts, probe: &mut ProbeScript) {
         probe.ask_files(questions(wants).list());
+        owners(wants).ask(probe);
         let listed = listed(wants);
         if !listed.is_empty() {
             probe.ask(Query::Tree, listed);
@@ -195,13 +202,14 @@ impl ResourceType for Directory {
 
     fn observe(&self, wants: &[&Want<Params>], _: &Facts, answers: &mut Answers) -> Vec<Result<Observed, BadAnswer>> {
         let states = questions(wants).read(answers);
+        let owners = owners(wants).read(answers);
         let tree = if listed(wants).is_empty() {
             Ok(vec![])
         } else {
             answers.answer().and_then(|frame| tree::parse(&frame.body))
         };
-        let states = match states {
-            Ok(states) => states,
+        let (states, owners) = match states.and_then(|states| Ok((states, owners?))) {
+            Ok(both) => both,
             Err(bad) => return wants.iter().map(|_| Err(bad.clone())).collect(),
         };
         wants
@@ -215,7 +223,8 @@ impl ResourceType for Directory {
                     Err(bad) => return Err(bad.clone()),
                 };
                 let above = above(want).into_iter().map(|path| states.of(&path).map(|state| (path, state)));
-                Ok(Observed { at: states.of(want.title())?, above: above.collect::<Result<_, _>>()?, below })
+                let (at, above) = (states.of(want.title())?, above.collect::<Result<_, _>>()?);
+                Ok(Observed { at, above, below, unknown: owners.among(wanted(&want.params)) })
             })
             .collect()
     }
@@ -275,6 +284,7 @@ impl ResourceType for Directory {
                 wanted(&want.params).note_new(&mut difference);
             }
         }
+        seen.unknown.check(&difference, ahead)?;
         Ok(difference.unless_empty())
     }
 
@@ -300,7 +310,7 @@ impl ResourceType for Directory {
                 (FileState::Present(stat), below)
             }
         };
-        Observed { at, above: seen.above.clone(), below }
+        Observed { at, above: seen.above.clone(), below, unknown: Unknown::default() }
     }
 
     fn apply(&self, _: &[&Want<Params>], due: &[Due<'_, Self>], _: &Facts, steps: &mut Steps) {
