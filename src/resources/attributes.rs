@@ -115,6 +115,7 @@ pub(super) fn fresh(kind: FileKind, mode: u32) -> FileStat {
         digest: None,
         text: None,
         loses_list: false,
+        bound: None,
     }
 }
 

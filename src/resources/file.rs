@@ -9,7 +9,7 @@ use super::{Due, Edges, Impossible, Made, Orphaned, ResourceType, Want};
 use crate::facts::Facts;
 use crate::language::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::body::{Body, Digest};
-use crate::shell::files::{FileKind, FileStat, FileState, Sought};
+use crate::shell::files::{Bound, FileKind, FileStat, FileState, Sought};
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript};
 use crate::shell::protected::Way;
 use crate::shell::steps::Steps;
@@ -123,6 +123,14 @@ fn has_contents(want: &Want<Params>) -> bool {
 fn replace(want: &Want<Params>, seen: &FileStat) -> Result<Replace, Impossible> {
     let path = want.title();
     match (seen.kind, &want.body) {
+        (FileKind::Regular, Some(body)) if seen.digest.as_ref() != Some(&body.digest) && seen.bound.is_some() => {
+            Err(Impossible(match seen.bound {
+                Some(Bound::Fixed) => {
+                    format!("{path} cannot be replaced: it is immutable (`chattr -i` makes it changeable)")
+                }
+                _ => format!("{path} cannot be replaced: it is a mount point"),
+            }))
+        }
         (FileKind::Regular, Some(body)) => match &seen.digest {
             Some(digest) if *digest == body.digest => Ok(Replace::No),
             Some(_) => Ok(Replace::Contents),

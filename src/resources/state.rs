@@ -55,6 +55,7 @@ mod tests {
             digest: None,
             text: None,
             loses_list: false,
+            bound: None,
         })
     }
 

@@ -135,6 +135,7 @@ impl ResourceType for Sysctl {
             digest: Some(body(want).digest),
             text: None,
             loses_list: false,
+            bound: None,
         };
         Observed { running: Some(normal(&want.params.value.0)), kept: FileState::Present(stat) }
     }

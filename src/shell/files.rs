@@ -100,6 +100,17 @@ pub struct FileStat {
     pub text: Option<Vec<u8>>,
     /// Whether its contents are to be replaced and its access control list goes with them.
     pub loses_list: bool,
+    /// Why its contents cannot be replaced, if they are to be.
+    pub bound: Option<Bound>,
+}
+
+/// Why nothing can take a file's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// It is a mount point.
+    Mounted,
+    /// Its attribute `i` is set: see chattr(1).
+    Fixed,
 }
 
 /// By what a change starts from: a directory's size comes and goes with what is in it, and a text says no more than its
@@ -279,6 +290,13 @@ fn digests(
             present(n, states, &mut |seen| seen.loses_list = fate == "lost");
             continue;
         }
+        if let Some((index, why)) = line.strip_prefix("B ").and_then(|l| l.split_once(' ')) {
+            let n = index.parse().ok().and_then(at).ok_or_else(|| bad("what binds a file"))?;
+            present(n, states, &mut |seen| {
+                seen.bound = Some(if why == "mounted" { Bound::Mounted } else { Bound::Fixed });
+            });
+            continue;
+        }
         let mut fields = line.strip_prefix("T ").ok_or_else(|| bad("a text"))?.split(' ');
         let mut number = || fields.next().and_then(|f| f.parse::<usize>().ok()).ok_or_else(|| bad("a text"));
         let (index, length) = (number()?, number()?);
@@ -326,6 +344,7 @@ fn stat(line: &[u8], path: Option<&str>) -> Result<FileStat, BadAnswer> {
         digest: None,
         text: None,
         loses_list: false,
+        bound: None,
     })
 }
 

@@ -3,7 +3,8 @@
 # `digests FIRST LIST PATH…` compares with contents, listed as `DIGEST:SIZE` (no size if nobody knows it). It prints a line
 # of one `0` or `1` a path, a digest a line for each `1`, then `T index length`, a line break and the text for each small
 # file whose digest is another than the listed one, `A index lost` if such a file has an access control list that does not
-# outlive its replacement (`A index kept` if it does), and `.` at the end. What a pipe, a device or a link leads to is not
+# outlive its replacement (`A index kept` if it does), `B index mounted` or `B index fixed` if it cannot be replaced, and
+# `.` at the end. What a pipe, a device or a link leads to is not
 # read, and a large file is not if its size alone says that it is another. Lines of tools are matched to their paths, for a
 # file may go in between. Numbered variables, because to cut a long text piece by piece takes a time that grows by the
 # square of its length.
@@ -103,7 +104,8 @@ digests() {
   if [ -n "$other" ]; then lists "$@"; fi
   printf '.\n'
 }
-# Which of those in `$other` have an access control list: ls(1) has a + for it.
+# What stands in the way of other contents, of those in `$other`: an access control list, for which ls(1) has a +, a mount
+# on the file itself, and the attribute `i` of lsattr(1).
 lists() {
   j=0
   for p do
@@ -111,16 +113,35 @@ lists() {
     shift
     j=$((j + 1))
   done
-  QUOTING_STYLE=literal ls -ld -- "$@" 2>/dev/null | while IFS= read -r l; do
-    case $l in ??????????+*) ;; *) continue ;; esac
-    n=0
-    for p do
-      n=$((n + 1))
-      case $l in *" $p") list "$((i + $(nth "$n" $other)))" "$p" ;; esac
+  {
+    QUOTING_STYLE=literal ls -ld -- "$@"
+    echo
+    lsattr -d -- "$@"
+    echo
+    awk '$4 != "/" { print $5 }' /proc/self/mountinfo
+  } 2>/dev/null | {
+    part=list
+    while IFS= read -r l; do
+      case $part$l in
+        list) part=fixed; continue ;;
+        fixed) part=mounted_on; continue ;;
+        list??????????+*) ;;
+        fixed*\ *) case ${l%% *} in *i*) ;; *) continue ;; esac ;;
+        mounted_on*\\*) l=" $(printf %b "$l")" ;;
+        mounted_on*) l=" $l" ;;
+        *) continue ;;
+      esac
+      n=0
+      for p do
+        n=$((n + 1))
+        case $l in *" $p") $part "$((i + $(nth "$n" $other)))" "$p" ;; esac
+      done
     done
-  done
+  }
 }
 nth() { shift "$1"; printf %s "$1"; }
+fixed() { printf 'B %s fixed\n' "$1"; }
+mounted_on() { printf 'B %s mounted\n' "$1"; }
 list() {
   d=${2%/*}
   ( exposed=1; enter "${d:-/}"; if [ -n "$exposed" ]; then printf 'A %s lost\n' "$1"; else printf 'A %s kept\n' "$1"; fi ) 2>/dev/null

@@ -118,7 +118,10 @@ fn what_cannot_be_had_is_told_by_the_plan() {
     plan("    - file: /etc/f\n      content: x\n      owner: nobody-knows\n", 3)
         .says("there is no user nobody-knows, and no resource before this one");
     plan("    - directory: /etc/d\n      owner: taken\n      group: nowhere\n", 3).says("there is no group nowhere");
-    plan("    - file: /etc/f\n      content: x\n      owner: new\n      group: new\n    - user: new\n      system: true\n", 2);
+    plan(
+        "    - file: /etc/f\n      content: x\n      owner: new\n      group: new\n    - user: new\n      system: true\n",
+        2,
+    );
     // Nor is it told where it can be had by then.
     let freed = "    - user: taken\n      state: absent\n    - group: taken\n      state: absent\n    - group: nowhere\n    - group: new\n      gid: 5001\n    - user: new\n      uid: 5001\n      groups: [nowhere]\n      system: true\n";
     plan(freed, 2);

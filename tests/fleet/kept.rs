@@ -43,3 +43,25 @@ fn an_access_control_list_outlives_new_contents_and_lets_nobody_else_in() {
     assert_eq!(host.sh(lists).text(), before);
     assert_as_before(&disk, &host.snapshot());
 }
+
+#[test]
+fn a_file_that_nothing_can_take_the_place_of_is_a_finding_of_the_plan() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian), ("box", Kind::Busybox)]);
+    for host in fleet.hosts() {
+        host.sh("mkdir -p /srv; cd /srv; for f in mounted fixed 'a b' same; do echo old >\"$f\"; done; echo new >same").text();
+        host.sh("cd /srv; mount --bind /etc/hostname mounted; mount --bind /etc/hostname 'a b'").text();
+    }
+    let debian = fleet.host("web1");
+    debian.sh("chattr +i /srv/fixed /srv/same").text();
+    let site = manifest(
+        &fleet,
+        "- hosts: all\n  resources:\n    - file: /srv/mounted\n      content: new\n    - file: /srv/a b\n      content: new\n    \
+         - file: /srv/same\n      content: \"new\\n\"\n    - file: /srv/fixed\n      content: new\n",
+    );
+    let plan = trueup(&fleet, "plan", &site, &[]).code(3);
+    for told in ["/srv/mounted cannot be replaced: it is a mount point", "/srv/a b cannot be replaced: it is a mount"] {
+        assert_eq!(plan.stdout.matches(told).count(), 2, "{}", plan.stdout);
+    }
+    assert!(plan.stdout.contains("/srv/fixed cannot be replaced: it is immutable"), "{}", plan.stdout);
+    debian.sh("chattr -i /srv/fixed /srv/same").text();
+}
