@@ -148,6 +148,18 @@ fn duplicates_show_both_places_unless_they_are_the_same() {
 }
 
 #[test]
+fn a_path_has_one_resource_by_whatever_type_and_name() {
+    let two =
+        |second: &str| format!("- hosts: all\n  resources:\n    - file: /run/x\n      content: a\n    - {second}\n");
+    insta::assert_snapshot!(one(&two("directory: /run/x")).unwrap_err());
+    for second in ["file: /var/run/x\n      content: a", "symlink: /run/x\n      target: /y"] {
+        let error = one(&two(second)).unwrap_err().to_string();
+        assert!(error.contains("is what file[/run/x] manages"), "{error}");
+    }
+    assert_eq!(ids(&one(&two("file: /var/running\n      content: a")).unwrap()).len(), 2);
+}
+
+#[test]
 fn a_cycle_shows_the_place_of_each_edge() {
     let site = r#"
 - hosts: all

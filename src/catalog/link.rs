@@ -43,6 +43,22 @@ fn batch<'a>(lists: &'a [List], p: &Pending) -> Option<&'a dyn Batch> {
     lists.get(p.ty)?.batch.as_deref()
 }
 
+/// A path by the one of its names that it has on every host.
+fn one_name(path: &str) -> String {
+    let run = |old: &str| path.strip_prefix(old).filter(|rest| rest.starts_with('/'));
+    match (run("/var/run"), run("/var/lock")) {
+        (Some(rest), _) => format!("/run{rest}"),
+        (_, Some(rest)) => format!("/run/lock{rest}"),
+        _ => path.to_owned(),
+    }
+}
+
+fn twice_at_a_path(p: &Pending, other: &Pending) -> Diagnostic {
+    Diagnostic::error("two resources at one path", Some(p.span), format!("{} is what {} manages", p.id, other.id))
+        .related(other.span, "first declared here")
+        .help("keep one of the two; what stands there as something else is replaced with `force: true`")
+}
+
 /// Resources that stand in the catalog, each once, and the ways to find them.
 pub(super) struct Linked<'a> {
     pending: &'a [Pending],
@@ -74,6 +90,7 @@ impl<'a> Linked<'a> {
             homes: HashMap::new(),
             number: Vec::with_capacity(count),
         };
+        let mut paths: HashMap<String, usize> = HashMap::new();
         let declared = |p: &Pending| lists.get(p.ty).and_then(|list| list.declared.get(p.index));
         for p in pending {
             let key = batch(lists, p).map(|b| b.key(p.index)).unwrap_or_default();
@@ -105,6 +122,17 @@ impl<'a> Linked<'a> {
                 continue;
             }
             let n = this.kept.len();
+            let path = batch(lists, p).and_then(|b| b.ty().path(&key)).map(|path| one_name(&path));
+            if let Some(path) = path.filter(|_| declared(p).is_some_and(|d| d.departed.is_none())) {
+                match paths.entry(path).or_insert(n) {
+                    first if *first == n => {}
+                    first => {
+                        if let Some(other) = this.kept.get(*first) {
+                            found.push(twice_at_a_path(p, other));
+                        }
+                    }
+                }
+            }
             this.number.push(n);
             this.by_title.insert((p.id.kind.as_str(), &p.id.title), n);
             this.by_key.insert((p.id.kind.as_str(), key.clone()), n);

@@ -48,7 +48,8 @@ fn an_access_control_list_outlives_new_contents_and_lets_nobody_else_in() {
 fn a_file_that_nothing_can_take_the_place_of_is_a_finding_of_the_plan() {
     let fleet = Fleet::up(&[("web1", Kind::Debian), ("box", Kind::Busybox)]);
     for host in fleet.hosts() {
-        host.sh("mkdir -p /srv; cd /srv; for f in mounted fixed 'a b' same; do echo old >\"$f\"; done; echo new >same").text();
+        host.sh("mkdir -p /srv; cd /srv; for f in mounted fixed 'a b' same; do echo old >\"$f\"; done; echo new >same")
+            .text();
         host.sh("cd /srv; mount --bind /etc/hostname mounted; mount --bind /etc/hostname 'a b'").text();
     }
     let debian = fleet.host("web1");
