@@ -133,6 +133,7 @@ impl Draft<'_> {
                 return;
             }
         };
+        self.plan.warnings.extend(observed.remark(index).map(|remark| format!("{}: {remark}", resource.id)));
         let last = self.past.last(n);
         let refreshed_by: BTreeSet<usize> = catalog
             .graph

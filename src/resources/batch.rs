@@ -101,6 +101,8 @@ pub trait Observed: Send + Sync {
     /// Whether a probe can tell, once it is applied, that it is in line.
     fn is_verifiable(&self, i: usize) -> bool;
     fn cuts_off(&self, i: usize, difference: &Difference) -> bool;
+    /// What has to be reported of it, also if it is in sync.
+    fn remark(&self, i: usize) -> Option<String>;
     /// What this change can bring besides itself.
     fn brings(&self, i: usize, difference: &Difference) -> Brings;
     /// Whether what comes to stand at this path, or below it, can change what there is to be done.
@@ -342,6 +344,11 @@ impl<T: ResourceType> Observed for Seen<'_, T> {
 
     fn is_verifiable(&self, i: usize) -> bool {
         self.asked.wants.get(i).is_none_or(|want| self.asked.ty.is_verifiable(want))
+    }
+
+    fn remark(&self, i: usize) -> Option<String> {
+        let (want, seen) = self.get(i).ok()?;
+        self.asked.ty.remark(want, seen)
     }
 
     fn cuts_off(&self, i: usize, difference: &Difference) -> bool {

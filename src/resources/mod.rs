@@ -296,6 +296,11 @@ pub trait ResourceType: Sync + 'static {
         true
     }
 
+    /// What has to be reported of it although nothing can be done about it, also if it is in sync.
+    fn remark(&self, _want: &Want<Self::Params>, _seen: &Self::Observed) -> Option<String> {
+        None
+    }
+
     /// Whether this change, or a refresh, may keep the operator from coming back: a firewall, sshd, keys, sudo, the
     /// network. Such a change is taken back by the host itself unless a new connection confirms it. Said too often it
     /// costs a connection, said too seldom a drive to the data centre.

@@ -29,6 +29,8 @@ pub enum Query {
     AuthorizedKeys,
     /// `nft -s list table inet NAME` for each name: the rules without their counters.
     NftTable,
+    /// `nft -s list ruleset`, 1 MiB of it at most. Takes no arguments.
+    NftRuleset,
     /// `/etc/shadow`, whole, where it can be read. Secret.
     Shadow,
     /// `sysctl KEY…`: a line `key = value` for each that exists.
@@ -102,8 +104,7 @@ impl ProbeScript {
                 ),
                 Query::AuthorizedKeys => writeln!(snippet, "authorized_keys {list}"),
                 Query::NftTable => writeln!(snippet, "nft -s list table inet {list} 2>/dev/null"),
-                Query::Groups => Ok(()),
-                Query::Shadow => Ok(()),
+                Query::Groups | Query::Shadow | Query::NftRuleset => Ok(()),
                 Query::Owed | Query::Ledger | Query::Unfinished => Ok(()),
                 Query::Sysctl => writeln!(snippet, "sysctl -- {list} 2>/dev/null"),
                 Query::Tree => write!(snippet, "{}", super::tree::snippet(&list)),
@@ -113,6 +114,7 @@ impl ProbeScript {
         match query {
             Query::Groups => snippet
                 .push_str("if command -v getent >/dev/null; then getent group; else cat /etc/group; fi 2>/dev/null\n"),
+            Query::NftRuleset => snippet.push_str("nft -s list ruleset 2>/dev/null | head -c 1048576\n"),
             Query::Shadow => snippet.push_str("cat /etc/shadow 2>/dev/null\n"),
             Query::Owed => snippet.push_str(&owed(&super::state::StateDir::Usual)),
             Query::Unfinished => snippet.push_str(&super::unfinished::snippet(&super::state::StateDir::Usual)),

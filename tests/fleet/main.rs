@@ -6,6 +6,7 @@ mod busybox;
 mod connections;
 mod examples;
 mod faults;
+mod firewall;
 mod history;
 mod host;
 mod kept;

@@ -5,6 +5,8 @@
 //! rules is seen without having to read nft's language back.
 
 mod access;
+mod boot;
+mod others;
 mod rules;
 
 use super::difference::{Action, Ahead, Difference, Shown};
@@ -27,9 +29,6 @@ pub struct Firewall;
 const FOLDER: &str = "/etc/trueup";
 const FILE: &str = "/etc/trueup/firewall.nft";
 const LISTING: &str = "/etc/trueup/firewall.loaded";
-const UNIT: &str = "/etc/systemd/system/trueup-firewall.service";
-const UNIT_NAME: &str = "trueup-firewall.service";
-const UNIT_TEXT: &str = "[Unit]\nDescription=Firewall rules made by trueup\nDefaultDependencies=no\nBefore=network-pre.target shutdown.target\nWants=network-pre.target\nConflicts=shutdown.target\nAfter=systemd-modules-load.service local-fs.target\n\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/sbin/nft -f /etc/trueup/firewall.nft\nExecReload=/usr/sbin/nft -f /etc/trueup/firewall.nft\n\n[Install]\nWantedBy=sysinit.target\n";
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -236,9 +235,11 @@ pub struct Observed {
     nft: bool,
     /// What has to be told of access by SSH, whatever changes.
     access: Option<String>,
+    /// What others do to what it allows.
+    remark: Option<String>,
 }
 
-/// Without what is told of access: that is a matter of who looks, and from where.
+/// Without what is told of access, which is a matter of who looks, and from where, and of others.
 impl Hash for Observed {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (&self.kept, &self.running, &self.loaded, &self.table, self.nft).hash(state);
@@ -317,7 +318,11 @@ impl ResourceType for Firewall {
         probe.ask(Query::Contents, [FILE]);
         probe.ask(Query::Contents, [LISTING]);
         probe.ask(Query::NftTable, ["trueup"]);
-        probe.ask(Query::SystemctlShow, [UNIT_NAME]);
+        probe.ask(Query::SystemctlShow, [boot::UNIT_NAME]);
+        for file in boot::FILES {
+            probe.ask(Query::Contents, [file]);
+        }
+        probe.ask(Query::NftRuleset, [""; 0]);
     }
 
     fn observe(
@@ -326,18 +331,21 @@ impl ResourceType for Firewall {
         facts: &Facts,
         answers: &mut Answers,
     ) -> Vec<Result<Observed, BadAnswer>> {
-        let (kept, loaded, running, unit) = (answers.text(), answers.text(), answers.text(), answers.text());
+        // All of them are taken, whatever is wrong with one.
+        let read: [_; 7] = std::array::from_fn(|_| answers.text());
         if facts.user.uid != 0 {
             // Anybody else is told of no table at all, which would look like one that is not there.
             let bad = || BadAnswer("only root is told of the firewall's rules; is `become` missing?".into());
             return wants.iter().map(|_| Err(bad())).collect();
         }
-        let (kept, loaded, running, unit) = match (kept, loaded, running, unit) {
-            (Ok(a), Ok(b), Ok(c), Ok(d)) => (a, b, c, d),
-            (Err(bad), ..) | (_, Err(bad), ..) | (_, _, Err(bad), _) | (.., Err(bad)) => {
+        let (kept, loaded, running, shown, unit, drop_in, all) = match read {
+            [Ok(a), Ok(b), Ok(c), Ok(d), Ok(e), Ok(f), Ok(g)] => (a, b, c, d, e, f, g),
+            read => {
+                let bad = read.into_iter().find_map(Result::err).unwrap_or_else(|| BadAnswer(String::new()));
                 return wants.iter().map(|_| Err(bad.clone())).collect();
             }
         };
+        let others = others::dropping(&all);
         let titles: Vec<&str> =
             wants.iter().filter(|w| w.params.state == Presence::Present).map(|w| w.title()).collect();
         let ruleset = rules::ruleset(wants);
@@ -346,8 +354,10 @@ impl ResourceType for Firewall {
             present: running.contains("table inet trueup"),
             others: (rules::unmarked(&running, &titles), rules::unmarked(&loaded, &titles)),
             frame: (rules::unmarked(&kept, &titles), rules::unmarked(ruleset.as_deref().unwrap_or_default(), &titles)),
-            at_boot: (facts.init_system == InitSystem::Systemd)
-                .then(|| unit.lines().any(|l| l == "UnitFileState=enabled")),
+            at_boot: (facts.init_system == InitSystem::Systemd).then(|| match &ruleset {
+                Some(_) => boot::is_kept(&shown, [&unit, &drop_in]),
+                None => !unit.is_empty() || !drop_in.is_empty(),
+            }),
             wanted: ruleset.is_some(),
         };
         let of = |(n, want): (usize, &&Want<Params>)| {
@@ -358,6 +368,7 @@ impl ResourceType for Firewall {
                 table: (n == 0).then(|| table.clone()),
                 nft: facts.tools.nft,
                 access: access.clone(),
+                remark: others::remark(want, &others),
             })
         };
         wants.iter().enumerate().map(of).collect()
@@ -403,6 +414,10 @@ impl ResourceType for Firewall {
         Ok(Some(d))
     }
 
+    fn remark(&self, _: &Want<Params>, seen: &Observed) -> Option<String> {
+        seen.remark.clone()
+    }
+
     fn cuts_off(&self, _: &Want<Params>, _: &Difference) -> bool {
         true
     }
@@ -423,6 +438,7 @@ impl ResourceType for Firewall {
             table,
             nft: true,
             access: seen.access.clone(),
+            remark: None,
         }
     }
 
@@ -439,9 +455,7 @@ impl ResourceType for Firewall {
         let Some(ruleset) = rules::ruleset(all) else {
             // Where it is not enabled, its unit may not be there, and disabling that would fail.
             if systemd && due.iter().any(|d| d.difference.has("kept across reboot")) {
-                let on = argv(&["systemctl", "enable", UNIT_NAME]);
-                steps.run(&ids, Command::new(["systemctl", "disable", UNIT_NAME]), Undo::Run(on));
-                steps.remove(first, UNIT, false);
+                boot::forget(&ids, first, steps);
             }
             if there {
                 steps.run(&ids, Command::new(drop), Undo::Run(load));
@@ -463,17 +477,7 @@ impl ResourceType for Firewall {
             format!("umask 077 && nft -s list table inet trueup >{LISTING}.new && mv -f {LISTING}.new {LISTING}");
         steps.run(&ids, Command::new(["sh", "-c", &list]), Undo::Nothing);
         if systemd && due.iter().any(|d| d.difference.has("kept across reboot")) {
-            steps.replace_file(
-                first,
-                UNIT,
-                Body::held(UNIT_TEXT.as_bytes().to_vec(), false),
-                attributes(0o644),
-                None,
-                false,
-            );
-            steps.run(&ids, Command::new(["systemctl", "daemon-reload"]), Undo::Nothing);
-            let off = argv(&["systemctl", "disable", UNIT_NAME]);
-            steps.run(&ids, Command::new(["systemctl", "enable", UNIT_NAME]), Undo::Run(off));
+            boot::keep(&ids, first, steps);
         }
     }
 }
