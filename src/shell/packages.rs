@@ -203,7 +203,7 @@ mod tests {
             assert_eq!((ran, text.lines().count()), (vec!["dpkg-query".to_owned()], 3), "{shell:?} {text}");
             assert!(text.trim_end().ends_with("#end"));
             let (text, ran) = ask(&["+jq", "new=7", "new", "-tree", "unknown=1", "new=8"]);
-            assert_eq!(ran, ["dpkg-query", "apt-cache", "apt-cache", "apt-get"], "{shell:?}");
+            assert_eq!(ran, ["dpkg-query", "apt-cache", "apt-cache", "apt-cache", "apt-get"], "{shell:?}");
             assert!(text.contains("\nwould new=7 new jq tree-\n#status 3\n#end"), "{shell:?} {text}");
             let (_, ran) = ask(&["+tree"]);
             assert_eq!(ran, ["dpkg-query", "apt-cache"], "{shell:?}");

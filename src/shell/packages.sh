@@ -5,6 +5,7 @@
 #   #failed URL    what could not be fetched with them
 #   #policy        and what the lists have of the packages
 #   #names         names that begin as one does that is unknown
+#   #provides      what provides one that is only a name: `NAME PACKAGE`
 #   #changes       and what the package manager would do, simulated; #status STATUS ends it
 # At last, always: #end
 
@@ -117,6 +118,11 @@ apt_packages() {
             if [ $# -lt 20 ]; then w=${w%%=*}; r=${w#??}; set -- "$@" -e "^${w%"$r"}"; fi
           done
           apt-cache -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= pkgnames 2>/dev/null | grep -m 5000 "$@"
+          printf '#provides\n'
+          apt-cache -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= showpkg -- $(bare $unknown) 2>/dev/null | awk '
+            /^Package: / { p = $2; of = 0 }
+            /^[A-Z][A-Za-z ]*:/ { of = /^Reverse Provides:/; next }
+            of && NF && n++ < 1000 { print p, $1 }'
         fi
         for w in $gone; do todo="$todo $w-"; done
         if [ -n "$todo" ]; then

@@ -17,8 +17,6 @@ fn rules_outlive_a_restart_and_a_reload_of_nftables() {
     );
     trueup(&fleet, "apply", &site, &["--yes"]).code(0);
     trueup(&fleet, "plan", &site, &[]).code(0);
-    let wait =
-        "i=0; until nft list table inet trueup >/dev/null 2>&1 || [ $i = 100 ]; do i=$((i + 1)); sleep 0.1; done; ";
     for does in ["restart", "reload"] {
         host.sh(&format!("systemctl {does} nftables")).text();
         trueup(&fleet, "plan", &site, &[]).code(0);

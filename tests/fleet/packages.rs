@@ -47,6 +47,7 @@ fn versions_latest_and_absence_by_apt() {
     apply(nowhere, 3).says("+ package[trueup-lib]");
     assert_eq!(host.sh("cat /srv/x; trueup-lib").text(), "x1.0");
     plan("    - package: jqq\n", 3).says("did you mean jq?");
+    plan("    - package: httpd\n", 3).says("declare one of them: nginx");
     plan("    - package: trueup-probe\n      version: \"9.9\"\n", 3)
         .says("have no version 9.9 of trueup-probe, but 1.1, 1.0");
 }

@@ -45,6 +45,8 @@ pub(super) struct Answer<'a> {
     pub failed: Vec<&'a str>,
     /// Names that begin like one that is unknown.
     pub names: Vec<&'a str>,
+    /// A name that packages go by, and one that does.
+    pub provides: Vec<(&'a str, &'a str)>,
     pub rehearsals: Vec<Rehearsal<'a>>,
 }
 
@@ -60,6 +62,7 @@ impl<'a> Answer<'a> {
                     "" => out.there.push(line),
                     "policy" => out.policy.push(line),
                     "names" => out.names.push(line),
+                    "provides" => out.provides.extend(line.split_once(' ')),
                     "changes" => out.rehearsals.last_mut().into_iter().for_each(|r| r.lines.push(line)),
                     _ => {}
                 }

@@ -28,6 +28,7 @@ use provider::Provider;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use transaction::Part;
 
 pub struct Package;
@@ -275,9 +276,14 @@ fn observed(provider: &dyn Provider, words: &[Word<'_>], arch: &str, text: &str)
     let seen = words.iter().map(|word| {
         let mut seen = states.get(word.name).cloned().unwrap_or_default();
         seen.lists = lists;
-        if !seen.listed && seen.installed.is_none() && word.state != State::Absent {
-            seen.unfetched = answer.failed.iter().take(5).map(|f| effects::clipped(f, 200)).collect();
-            seen.near = attribution::near(word.name, &answer.names);
+        if seen.installed.is_none() && word.state != State::Absent {
+            if !seen.listed {
+                seen.unfetched = answer.failed.iter().take(5).map(|f| effects::clipped(f, 200)).collect();
+                seen.near = attribution::near(word.name, &answer.names);
+            }
+            let named = answer.provides.iter().filter(|(name, _)| *name == word.name);
+            let providers: BTreeSet<&str> = named.map(|(_, package)| *package).collect();
+            seen.providers = providers.into_iter().map(|p| effects::clipped(p, 100)).collect();
         }
         seen
     });
@@ -309,7 +315,9 @@ fn unknown(want: &Want<Params>, seen: &Observed) -> String {
             format!("the host's package lists have no version {} of {title}, but {}{more}", version.0, named.join(", "))
         }
         _ if seen.listed => {
-            format!("the host's package lists have no version of {title}: it is only a name that others go by")
+            let some = seen.providers.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
+            let named = if some.is_empty() { String::new() } else { format!("; declare one of them: {some}") };
+            format!("the host's package lists have no version of {title}: it is only a name that others go by{named}")
         }
         _ => format!("{title} is not in the host's package lists"),
     };

@@ -38,6 +38,8 @@ pub struct Observed {
     pub(super) lists: Lists,
     /// What could not be fetched with the lists.
     pub(super) unfetched: Vec<String>,
+    /// What provides it, if it is only a name.
+    pub(super) providers: Vec<String>,
     /// A name that is nearly its own.
     pub(super) near: Option<String>,
     /// What its transaction does besides.

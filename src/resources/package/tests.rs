@@ -92,14 +92,18 @@ const POLICY: &str =
 #[test]
 fn what_is_in_no_list_is_impossible_unless_the_lists_are_stale() {
     let wants = [present("jqq"), want("jq", State::Present, Some("9"), false), present("awk"), present("jq")];
-    let answer = |lists: &str| format!("#lists {lists}\n{POLICY}#names\njo\njq\njqp\n#changes\n#status 0\n#end\n");
+    let answer = |lists: &str| {
+        format!(
+            "#lists {lists}\n{POLICY}#names\njo\njq\njqp\n#provides\nawk mawk\nawk gawk\nawk gawk\njq x\n#changes\n#status 0\n#end\n"
+        )
+    };
     let told = judged(&wants, &answer("\n#failed http://mirror/x"));
     assert_eq!(
         told,
         [
             "impossible: jqq is not in the host's package lists; did you mean jq?; not fetched with them: http://mirror/x",
             "impossible: the host's package lists have no version 9 of jq, but 1.7, 1.6",
-            "impossible: the host's package lists have no version of awk: it is only a name that others go by",
+            "impossible: the host's package lists have no version of awk: it is only a name that others go by; declare one of them: gawk, mawk",
             "version: (absent) → 1.7",
         ]
     );
