@@ -53,7 +53,8 @@ impl Operator for Watching {
 fn a_late_host_holds_up_no_other() {
     let others_done = Arc::new(Semaphore::new(0));
     let job = |n| Job { host: format!("host{n}"), reached: String::new(), remote: false };
-    let project = Arc::new(project::empty(Arc::default(), Sources::default(), Diagnostics::default()).ok().unwrap());
+    let project =
+        Arc::new(project::empty(Arc::default(), vec![], Sources::default(), Diagnostics::default()).ok().unwrap());
     let host = |n| ManifestHost { name: format!("host{n}"), group_names: vec![], vars: vec![], plays: vec![] };
     let manifests = Manifests {
         project,

@@ -99,11 +99,24 @@ fn text_is_no_condition() {
         ("feature: \"\"", "\"{{ feature }}\""),
         ("feature: \"yes\"", "[facts.cpus > 0, feature]"),
         ("feature: \"no\"\nother: false", "other or feature"),
+        ("feature: \"no\"", "not feature"),
+        ("feature: \"no\"\nother: true", "feature and other"),
+        ("feature: \"no\"\nother: true", "not (other and feature)"),
     ] {
         let told = plan(vars, when);
         assert!(told.starts_with("exit 1\n") && told.contains("text as a condition"), "{vars} {when}\n{told}");
     }
-    for when in ["feature | bool", "feature == \"no\"", "not feature | bool", "[]", "items"] {
+    let told = plan("feat: \"no\"\nfeature: true", "feature and not feat");
+    assert!(told.contains("site.yml:5:29\n") && told.contains("^^^^ this is text, not true or false"), "{told}");
+    for when in [
+        "feature | bool",
+        "feature == \"no\"",
+        "not feature | bool",
+        "[]",
+        "items",
+        "nowhere is defined and nowhere",
+        "items or nowhere",
+    ] {
         let told = plan("feature: \"no\"\nitems: [1]", when);
         assert!(told.starts_with("exit 0\n"), "{when}\n{told}");
     }
@@ -160,7 +173,7 @@ fn what_could_use_up_the_stack_is_an_error_at_its_place() {
     let vars = levels(5000, |v| format!("{{{{ {v} }}}}"), "x");
     let said = said(&[("site.yml", &content("{{ v0 }}")), ("group_vars/all.yml", &vars)], &["plan"]);
     assert!(said.starts_with("exit 1\n") && said.contains("a chain of 50 variables"), "{said:.2000}");
-    let when = site(&format!("    - exec: x\n      when: '{}'\n", vec!["a"; 8000].join(" or ")));
+    let when = site(&format!("    - exec: x\n      when: '{}'\n", vec!["a"; 8000].join(" + ")));
     let said = self::said(&[("site.yml", &when)], &["plan"]);
     assert!(said.starts_with("exit 1\n") && said.contains("nested more deeply"), "{said:.2000}");
 }
@@ -196,6 +209,18 @@ fn the_inventory_of_a_limit_has_no_other_host() {
     assert!(told.starts_with("exit 1\n") && told.contains("w2 is not among the hosts of --limit"), "{told}");
     let told = said(&files, &["inventory", "-i", "hosts.ini", "--host", "w1", "--limit", "w1"]);
     assert!(told.starts_with("exit 0\n") && told.contains("\"a\": 1"), "{told}");
+}
+
+#[test]
+fn the_command_line_holds_for_commands_without_a_manifest_too() {
+    let files = [("hosts.ini", "[web]\nw1 a=1 ansible_connection=local\n")];
+    let told = said(&files, &["inventory", "-i", "hosts.ini", "--host", "w1", "-e", "a=2", "-e", "{\"b\": [3]}"]);
+    assert!(told.starts_with("exit 0\n") && told.contains("\"a\": 2") && told.contains("\"b\": [\n    3"), "{told}");
+    for command in [&["facts"][..], &["rollback", "last", "--plan"]] {
+        let with = |vars: &str| said(&files, &[command, &["-i", "hosts.ini", "-e", vars]].concat());
+        assert!(with("ansible_connection=nope").contains("`nope` is no kind of connection"), "{command:?}");
+        assert!(with("facts=1").contains("is a name of trueup's own"), "{command:?}");
+    }
 }
 
 #[test]

@@ -60,8 +60,9 @@ pub fn without_manifest(
     if names.is_empty() {
         return Err(CliError::Other(format!("no host matches {pattern}")));
     }
-    let keyring = open_inventory(hosts, (&mut inventory, &mut sources), names.iter().map(String::as_str), output)?;
-    let project = project::empty(keyring, sources, Diagnostics::default());
+    let (keyring, extra) =
+        open_inventory(hosts, (&mut inventory, &mut sources), names.iter().map(String::as_str), output)?;
+    let project = project::empty(keyring, extra, sources, Diagnostics::default());
     let project = project.map_err(|e| told(&e.found, &e.sources, output))?;
     let hosts = names.into_iter().map(|n| (n, vec![])).collect();
     let (identity, undo) = (String::new(), settings::Undo::default());

@@ -24,19 +24,20 @@ pub fn run(args: &Args, output: &Output) -> Result<u8, CliError> {
     if let Some(host) = args.host.as_deref().filter(|h| inventory.host(h).is_some() && !within(h)) {
         return Err(CliError::Other(format!("{host} is not among the hosts of --limit")));
     }
+    let mut extra = vec![];
     if args.list || args.host.is_some() {
         let all: Vec<String> = inventory.hosts().iter().map(|h| h.name.clone()).collect();
         let wanted = |h: &&str| within(h) && args.host.as_deref().is_none_or(|one| one == *h);
         let shown = all.iter().map(String::as_str).filter(wanted);
-        loaded::open_inventory(&args.hosts, (&mut inventory, &mut sources), shown, output)?;
+        (_, extra) = loaded::open_inventory(&args.hosts, (&mut inventory, &mut sources), shown, output)?;
     }
     let json = |value| serde_json::to_string_pretty(&value).map_err(|e| CliError::Other(e.to_string()));
     let text = match (&args.host, &limited) {
         (Some(host), _) if inventory.host(host).is_none() => {
             return Err(CliError::Other(format!("there is no host {host}: `trueup inventory` shows what there is")));
         }
-        (Some(host), _) => json(show::host(&inventory, host))? + "\n",
-        (None, _) if args.list => json(show::list(&inventory, &within))? + "\n",
+        (Some(host), _) => json(show::host(&inventory, host, &extra))? + "\n",
+        (None, _) if args.list => json(show::list(&inventory, &extra, &within))? + "\n",
         (None, Some(hosts)) => hosts.iter().map(|h| format!("{h}\n")).collect(),
         (None, None) => show::graph(&inventory),
     };

@@ -7,6 +7,7 @@ use super::output::{CliError, Output, told, warn};
 use crate::engine::source::ManifestHost;
 use crate::inventory::{self, Inventory, Pattern};
 use crate::language::diagnostic::{Diagnostics, Severity};
+use crate::language::node::Mapping;
 use crate::language::settings::{self, Settings};
 use crate::language::vault::Keyring;
 use crate::manifest::project::{self, Project};
@@ -65,17 +66,23 @@ pub fn load_inventory(args: &HostArgs, output: &Output) -> Result<(Inventory, So
     Ok((inventory, sources))
 }
 
-/// Opens what is encrypted of these hosts' variables, with the passwords that are given or that the settings here name.
+/// Opens what is encrypted of these hosts' variables, with the passwords that are given or that the settings here name,
+/// and reads the variables of `-e`.
 pub fn open_inventory<'a>(
     args: &HostArgs,
     (inventory, sources): (&mut Inventory, &mut Sources),
     hosts: impl IntoIterator<Item = &'a str>,
     output: &Output,
-) -> Result<Arc<Keyring>, CliError> {
+) -> Result<(Arc<Keyring>, Mapping), CliError> {
     let settings = settings::read(Path::new(""), sources).map_err(|found| told(&found, sources, output))?;
     let keyring = args.vault.keyring(&settings, output)?;
     open(inventory, hosts, &keyring, sources, output)?;
-    Ok(keyring)
+    let mut found = Diagnostics::default();
+    let extra = extra_vars(&args.extra_vars, &keyring, sources, &mut found);
+    if found.has_errors() {
+        return Err(told(&found, sources, output));
+    }
+    Ok((keyring, extra))
 }
 
 /// The hosts that `--limit` leaves.

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// As `ansible-inventory --list` prints it: each group that holds something, and all variables of each host. Only what
-/// concerns the hosts for which `shown` is true.
-pub fn list(inventory: &Inventory, shown: &dyn Fn(&str) -> bool) -> Value {
+/// concerns the hosts for which `shown` is true. `extra`: variables that are stronger than all others.
+pub fn list(inventory: &Inventory, extra: &Mapping, shown: &dyn Fn(&str) -> bool) -> Value {
     // Sorted, as there: so that two of them can be compared.
     let mut groups: BTreeMap<&str, Value> = BTreeMap::new();
     for name in inventory.group_list().chain(["ungrouped"]) {
@@ -27,19 +27,21 @@ pub fn list(inventory: &Inventory, shown: &dyn Fn(&str) -> bool) -> Value {
         }
     }
     let named = inventory.members("all").into_iter().filter(|host| shown(host));
-    let hostvars: BTreeMap<&str, Value> =
-        named.map(|h| (h, host(inventory, h))).filter(|(_, v)| v.as_object().is_some_and(|v| !v.is_empty())).collect();
+    let hostvars: BTreeMap<&str, Value> = named
+        .map(|h| (h, host(inventory, h, extra)))
+        .filter(|(_, v)| v.as_object().is_some_and(|v| !v.is_empty()))
+        .collect();
     let mut out = Map::new();
     out.insert("_meta".into(), json!({ "hostvars": hostvars }));
     out.extend(groups.into_iter().map(|(name, entry)| (name.to_owned(), entry)));
     Value::Object(out)
 }
 
-/// A host's variables, the strongest of each, sorted.
-pub fn host(inventory: &Inventory, name: &str) -> Value {
+/// A host's variables, the strongest of each, sorted. `extra`: as for [`list`].
+pub fn host(inventory: &Inventory, name: &str, extra: &Mapping) -> Value {
     let mut vars: BTreeMap<&str, Value> = BTreeMap::new();
-    for layer in inventory.vars_of(name) {
-        vars.extend(layer.vars.iter().map(|(k, v)| (k.value.as_str(), value(v))));
+    for layer in inventory.vars_of(name).into_iter().map(|layer| layer.vars.as_ref()).chain([extra]) {
+        vars.extend(layer.iter().map(|(k, v)| (k.value.as_str(), value(v))));
     }
     Value::Object(vars.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
 }
@@ -105,7 +107,7 @@ mod tests {
 
     #[test]
     fn the_list_has_ansibles_shape_and_no_secret() {
-        insta::assert_snapshot!(serde_json::to_string_pretty(&list(&inventory(), &|_| true)).unwrap());
+        insta::assert_snapshot!(serde_json::to_string_pretty(&list(&inventory(), &vec![], &|_| true)).unwrap());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What people write: YAML with a place on every node, manifests, modules, variables and templates.
 
 mod bounds;
+mod condition;
 pub mod de;
 mod depth;
 pub mod diagnostic;

@@ -1,6 +1,7 @@
 //! Templates: expressions inside strings, and template files. An undefined variable is an error at its place.
 
 use super::bounds::{self, Room};
+use super::condition::Condition;
 use super::depth;
 use super::diagnostic::{Diagnostic, did_you_mean};
 use super::node::{Node, Yaml};
@@ -193,18 +194,8 @@ impl Templates {
         match &node.value {
             Yaml::Bool(b) => Ok(*b),
             Yaml::String(text) => {
-                let (value, secret) = self.evaluate(Kind::Expression, whole_expression(text).unwrap_or(text), scope);
-                let value = value.map_err(|e| self.explain(&e, Some((node, text)), scope, secret))?;
-                if value.as_str().is_some() {
-                    // The text may be a secret: it is not to be in a message.
-                    let d = Diagnostic::error(
-                        "text as a condition",
-                        Some(node.span),
-                        "this comes to text, not to true or false",
-                    );
-                    return Err(d.help("as a condition even \"no\" would count as true: compare it, as in `x == \"yes\"`, or write `x | bool`"));
-                }
-                Ok(value.is_true())
+                let condition = Condition::parse(whole_expression(text).unwrap_or(text));
+                condition.holds(&mut |operand| self.holds(operand, node, scope))
             }
             Yaml::List(all) => {
                 for one in all {
@@ -221,6 +212,25 @@ impl Templates {
             )
             .help("write an expression, such as facts.os.family == \"debian\"")),
         }
+    }
+
+    /// Whether one operand of a condition is true.
+    fn holds(&self, operand: &str, node: &Node, scope: &Scope) -> Result<bool, Diagnostic> {
+        let (value, secret) = self.evaluate(Kind::Expression, operand, scope);
+        let at = self.inside(node.span, operand, Some(0..operand.len()));
+        let value = value.map_err(|e| {
+            let mut d = self.explain(&e, Some((node, operand)), scope, secret);
+            d.span = d.span.map(|span| if span == node.span { at } else { span });
+            d
+        })?;
+        if value.as_str().is_some() {
+            // The text may be a secret: it is not to be in a message.
+            let d = Diagnostic::error("text as a condition", Some(at), "this is text, not true or false");
+            return Err(d.help(
+                "as a condition even \"no\" would count as true: compare it, as in `x == \"yes\"`, or write `x | bool`",
+            ));
+        }
+        Ok(value.is_true())
     }
 
     /// A template error at the place people can mend: in the manifest's string, or in the template file.
@@ -311,7 +321,13 @@ impl Templates {
             let range = range?;
             let source = &self.sources.get(span.file)?.text;
             let raw = source.get(span.start as usize..span.end as usize)?;
-            if let Some(at) = raw.find(text) {
+            let word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+            let alone = |at: &usize| {
+                let before = raw.get(..*at).and_then(|r| r.chars().next_back());
+                let after = raw.get(*at + text.len()..).and_then(|r| r.chars().next());
+                !(word(before) && word(text.chars().next()) || word(after) && word(text.chars().next_back()))
+            };
+            if let Some(at) = raw.match_indices(text).map(|(at, _)| at).find(alone).or_else(|| raw.find(text)) {
                 let start = span.start as usize + at + range.start;
                 return Some(Span::new(span.file, start, span.start as usize + at + range.end));
             }

@@ -123,14 +123,20 @@ pub fn load(
 ///
 /// # Errors
 /// What was found before.
-pub fn empty(keyring: Arc<Keyring>, sources: Sources, found: Diagnostics) -> Result<Project, LoadError> {
+pub fn empty(
+    keyring: Arc<Keyring>,
+    extra_vars: Mapping,
+    sources: Sources,
+    mut found: Diagnostics,
+) -> Result<Project, LoadError> {
+    reserved::find(&extra_vars, Severity::Error, &mut found);
     match Templates::new(Arc::new(sources), []) {
         Ok(templates) if !found.has_errors() => Ok(Project {
             plays: vec![],
             modules: BTreeMap::new(),
             templates: Arc::new(templates.opened_by(keyring)),
             files: HashMap::new(),
-            extra_vars: Layer::default(),
+            extra_vars: Arc::new(extra_vars),
             digest: Digest::of(b""),
         }),
         Ok(templates) => Err(LoadError { sources: templates.sources, found, readable: None }),
