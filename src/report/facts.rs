@@ -1,6 +1,7 @@
 //! A host's facts for a person.
 
 use super::style::Style;
+use super::words::clean;
 use crate::facts::Facts;
 use std::fmt::Write as _;
 
@@ -9,8 +10,7 @@ pub fn text(host: &str, facts: &Facts, style: Style) -> String {
     let mut out = format!("{}\n", style.bold(host));
     let mut line = |name: &str, value: String| {
         if !value.is_empty() {
-            let value: String = value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-            let _ = writeln!(out, "  {}{value}", style.dim(&format!("{name:<16}")));
+            let _ = writeln!(out, "  {}{}", style.dim(&format!("{name:<16}")), clean(&value));
         }
     };
     line("name", facts.fqdn.clone());
@@ -70,7 +70,7 @@ mod tests {
         facts.uptime_s = 93_784;
         facts.network.interfaces.push(Interface { name: "wg0".into(), ..Interface::default() });
         facts.mounts = vec![Mount {
-            path: "/srv/a\u{1b}[2J".into(),
+            path: "/srv/a\u{1b}[2J\u{202e}b".into(),
             device: "/dev/vdb1".into(),
             fstype: "ext4".into(),
             options: vec![],

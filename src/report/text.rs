@@ -294,7 +294,8 @@ fn trouble(out: &mut String, reports: &[HostReport], style: Style) {
             _ => {}
         }
         for warning in report.plan.iter().flat_map(|p| &p.warnings) {
-            let _ = writeln!(out, "{} {host}: {}", style.yellow("warning"), warning.trim_end());
+            let lines: Vec<String> = warning.trim_end().lines().map(words::line).collect();
+            let _ = writeln!(out, "{} {host}: {}", style.yellow("warning"), lines.join("\n"));
         }
         for unjudged in report.plan.iter().flat_map(|p| &p.unjudged) {
             let place = unjudged.place.as_ref().map(|p| format!("  {p}")).unwrap_or_default();
