@@ -35,7 +35,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("pbkdf2::", &["src/language/vault/cipher.rs"]),
     ("ctr::", &["src/language/vault/cipher.rs"]),
     ("indicatif::", &["src/report/progress.rs"]),
-    ("minijinja_contrib::", &["src/language/methods.rs"]),
+    ("minijinja_contrib::", &["src/language/methods.rs", "src/language/filters/"]),
     ("granit_parser::", &["src/language/yaml.rs"]),
     ("rusqlite::", &["src/store/history/"]),
     ("toml::de::", &["src/language/toml.rs"]),

@@ -170,6 +170,16 @@ fn what_could_use_up_the_stack_is_an_error_at_its_place() {
         let said = self::said(&[("site.yml", &template), ("templates/t.j2", &text)], &["plan"]);
         assert!(said.starts_with("exit 1\n") && said.contains(told), "{said:.2000}");
     }
+    // A namespace is given a copy, and so holds nothing of itself.
+    for text in [
+        "{% set n = namespace(a=1) %}{% set n.x = n %}{{ n }}",
+        "{% set n = namespace() %}{% set m = namespace() %}{% set n.x = [m] %}{% set m.x = {\"n\": n} %}{{ m }}{{ n | tojson }}",
+        "{% macro f(n) %}{% set n.x = n %}{% endmacro %}{% set n = namespace() %}{{ f(n) }}{{ n.x | string }}",
+    ] {
+        let template = site("    - file: /tmp/trueup-no-such-file\n      template: t.j2\n");
+        let said = self::said(&[("site.yml", &template), ("templates/t.j2", text)], &["plan"]);
+        assert!(said.starts_with("exit 2\n"), "{text} {said:.2000}");
+    }
     let vars = levels(5000, |v| format!("{{{{ {v} }}}}"), "x");
     let said = said(&[("site.yml", &content("{{ v0 }}")), ("group_vars/all.yml", &vars)], &["plan"]);
     assert!(said.starts_with("exit 1\n") && said.contains("a chain of 50 variables"), "{said:.2000}");

@@ -175,6 +175,7 @@ pub fn way(
     let layers = host.vars.iter().chain([&loaded.project.extra_vars]).cloned().collect();
     let fixed = HashMap::from([
         ("inventory_hostname".to_owned(), Value::from(host.name.as_str())),
+        ("inventory_hostname_short".to_owned(), host.name.split('.').next().map(Value::from).unwrap_or_default()),
         ("group_names".to_owned(), host.group_names.iter().map(|g| Value::from(g.as_str())).collect()),
         ("groups".to_owned(), groups.clone()),
     ]);

@@ -126,7 +126,7 @@ fn code<'a>(bytes: &'a [u8], start: usize, close: &[u8], below: usize) -> Result
     Ok(Code { end: bytes.len(), word, assigns })
 }
 
-fn find(bytes: &[u8], from: usize, what: &[u8]) -> Option<usize> {
+pub(super) fn find(bytes: &[u8], from: usize, what: &[u8]) -> Option<usize> {
     bytes.get(from..)?.windows(what.len()).position(|window| window == what).map(|n| from + n)
 }
 
@@ -135,7 +135,7 @@ fn run(bytes: &[u8], is_part: impl Fn(u8) -> bool) -> usize {
 }
 
 /// How long a text in quotes is, with them.
-fn string(bytes: &[u8]) -> usize {
+pub(super) fn string(bytes: &[u8]) -> usize {
     let Some(quote) = bytes.first() else { return 0 };
     let mut escaped = false;
     for (n, byte) in bytes.iter().enumerate().skip(1) {
@@ -150,7 +150,7 @@ fn string(bytes: &[u8]) -> usize {
 }
 
 /// Behind the `{% endraw %}` that follows.
-fn end_of_raw(bytes: &[u8], mut at: usize) -> usize {
+pub(super) fn end_of_raw(bytes: &[u8], mut at: usize) -> usize {
     while let Some(open) = find(bytes, at, b"{%") {
         let rest = bytes.get(open + 2..).unwrap_or_default();
         let rest = rest.strip_prefix(b"-").or(rest.strip_prefix(b"+")).unwrap_or(rest);

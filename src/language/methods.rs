@@ -41,6 +41,11 @@ pub(super) fn call(state: &mut State, value: &Value, method: &str, args: &[Value
                 None => unknown_method_callback(state, value, method, args),
             }
         }
+        None if method == "index" && matches!(value.kind(), ValueKind::Seq) => {
+            let (item,): (Value,) = from_args(args)?;
+            let at = value.try_iter()?.position(|v| v == item);
+            at.map(Value::from).ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "the list has no such item"))
+        }
         None => unknown_method_callback(state, value, method, args),
     }
 }
@@ -85,6 +90,23 @@ fn of_text(text: &str, method: &str, args: &[Value]) -> Result<Option<Value>, Er
             let (sign, digits) = text.split_at(usize::from(text.starts_with(['+', '-'])));
             let zeros = "0".repeat(width.saturating_sub(text.chars().count()));
             Some(Value::from(format!("{sign}{zeros}{digits}")))
+        }
+        "rsplit" => {
+            let (by, most): (Option<&str>, Option<usize>) = from_args(args)?;
+            let most = most.unwrap_or(usize::MAX - 1).saturating_add(1);
+            let mut parts: Vec<&str> = match by {
+                Some("") => return Err(Error::new(ErrorKind::InvalidOperation, "the separator is empty")),
+                Some(by) => text.rsplitn(most, by).collect(),
+                None => text.trim_end().rsplitn(most, char::is_whitespace).filter(|p| !p.is_empty()).collect(),
+            };
+            parts.reverse();
+            Some(parts.into_iter().map(Value::from).collect())
+        }
+        "index" | "rindex" => {
+            let (part,): (&str,) = from_args(args)?;
+            let at = if method == "index" { text.find(part) } else { text.rfind(part) };
+            let at = at.ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "the text has no such part"))?;
+            Some(Value::from(text.get(..at).map_or(0, |before| before.chars().count())))
         }
         "partition" | "rpartition" => {
             let (by,): (&str,) = from_args(args)?;

@@ -9,6 +9,8 @@ pub mod filters;
 pub mod mask;
 mod methods;
 pub mod node;
+mod printf;
+mod rewrite;
 pub mod scope;
 pub mod settings;
 pub mod template;

@@ -5,6 +5,7 @@ use super::condition::Condition;
 use super::depth;
 use super::diagnostic::{Diagnostic, did_you_mean};
 use super::node::{Node, Yaml};
+use super::rewrite::{self, Source};
 use super::scope::{Render, Scope, guarded_node};
 use super::vault::Keyring;
 use super::written::{self, Kind, whole_expression};
@@ -70,6 +71,12 @@ impl Templates {
         });
         super::filters::add_to(&mut env);
         env.set_unknown_method_callback(super::methods::call);
+        env.set_formatter(|out, state, value| match value.is_none() {
+            // As Ansible has it: nothing, where Jinja alone writes "None".
+            true => Ok(()),
+            false => minijinja::escape_formatter(out, state, value),
+        });
+        rewrite::add_to(&mut env);
         let compiled = written::add_to(&mut env);
         let mut this = Self { env, compiled, files: files.into_iter().collect(), sources, keyring: Arc::default() };
         let mut found = vec![];
@@ -82,8 +89,9 @@ impl Templates {
                 found.push(Diagnostic::error("malformed template", Some(span), depth::TOLD));
                 continue;
             }
-            if let Err(error) = this.env.add_template_owned(name, text) {
-                let span = error.range().map(|r| Span::new(file, r.start, r.end));
+            let rewritten = rewrite::template(&text, Source::File);
+            if let Err(error) = this.env.add_template_owned(name, rewritten.text.clone()) {
+                let span = error.range().map(|r| rewritten.original(r)).map(|r| Span::new(file, r.start, r.end));
                 let span = span.or_else(|| this.sources.line(file, error.line().unwrap_or(1)));
                 found.push(Diagnostic::error("malformed template", span, reason(&error)));
             }
@@ -265,8 +273,10 @@ impl Templates {
         let file = error.name().and_then(|n| self.files.get(n)).copied();
         let (span, slice) = match (file, text) {
             (Some(file), _) => {
-                let slice = error.range().and_then(|r| self.sources.get(file)?.text.get(r)).map(str::to_owned);
-                let range = error.range().map(|r| Span::new(file, r.start, r.end));
+                let text = self.sources.get(file).map(|s| s.text.as_ref()).unwrap_or_default();
+                let range = error.range().map(|r| rewrite::template(text, Source::File).original(r));
+                let slice = range.clone().and_then(|r| text.get(r)).map(str::to_owned);
+                let range = range.map(|r| Span::new(file, r.start, r.end));
                 (range.or_else(|| self.sources.line(file, error.line()?)), slice)
             }
             (None, Some((node, text))) => {

@@ -2,6 +2,7 @@
 //! rendered, and kept for every host, loop item and run of a play after that.
 
 use super::depth;
+use super::rewrite::{self, Source};
 use minijinja::{Captured, Environment, Error, ErrorKind, Value};
 use std::ops::Range;
 use std::sync::Arc;
@@ -78,14 +79,17 @@ pub(super) fn range(error: &Error, text: &str) -> Option<Range<usize>> {
     let range = error.range()?;
     let within = match error.name() {
         Some(name) if is_written(name) && !error.template_source().is_some_and(|s| s.starts_with(OPEN)) => {
-            return Some(range);
+            return Some(rewrite::template(text, Source::Manifest).original(range));
         }
         Some(name) if is_written(name) => OPEN.len(),
         // The expression by itself, when its syntax was looked at.
         _ => 0,
     };
-    let begins = whole_expression(text).map_or(0, |inner| inner.as_ptr() as usize - text.as_ptr() as usize);
-    Some((range.start + begins).checked_sub(within)?..(range.end + begins).checked_sub(within)?)
+    let inner = whole_expression(text).unwrap_or(text);
+    let begins = inner.as_ptr() as usize - text.as_ptr() as usize;
+    let range = range.start.checked_sub(within)?..range.end.checked_sub(within)?;
+    let range = rewrite::expression(inner).original(range);
+    Some(range.start + begins..range.end + begins)
 }
 
 /// What stands between the braces of a string that is one whole `{{ … }}`.
@@ -111,17 +115,18 @@ fn source(name: &str) -> Option<Result<String, Error>> {
     Some(match whole_expression(text) {
         Some(inner) => match setting(inner) {
             // `{{ a }} and {{ b }}` looks like one expression from outside.
-            Err(_) if inner.contains("}}") => Ok(text.to_owned()),
+            Err(_) if inner.contains("}}") => Ok(rewrite::template(text, Source::Manifest).text),
             set => set,
         },
-        None => Ok(text.to_owned()),
+        None => Ok(rewrite::template(text, Source::Manifest).text),
     })
 }
 
 /// Parsed by itself first: what is no expression must not become one by what is put around it.
 fn setting(expression: &str) -> Result<String, Error> {
-    Environment::empty().compile_expression(expression)?;
-    Ok(format!("{OPEN}{expression}{CLOSE}"))
+    let rewritten = rewrite::expression(expression).text;
+    Environment::empty().compile_expression(&rewritten)?;
+    Ok(format!("{OPEN}{rewritten}{CLOSE}"))
 }
 
 #[cfg(test)]

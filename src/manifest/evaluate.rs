@@ -68,6 +68,7 @@ pub fn compile_with(
         let fixed = HashMap::from([
             ("facts".to_owned(), facts_value.clone()),
             ("inventory_hostname".to_owned(), Value::from(host.name)),
+            ("inventory_hostname_short".to_owned(), host.name.split('.').next().map(Value::from).unwrap_or_default()),
             ("group_names".to_owned(), host.group_names.iter().map(|g| Value::from(g.as_str())).collect()),
             ("groups".to_owned(), host.groups.clone()),
         ]);

@@ -4,7 +4,7 @@ use crate::language::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::language::node::Mapping;
 
 /// What trueup says of a host, and what a variable of the same name cannot change.
-const NAMES: &[&str] = &["facts", "inventory_hostname", "group_names", "groups"];
+const NAMES: &[&str] = &["facts", "inventory_hostname", "inventory_hostname_short", "group_names", "groups"];
 
 /// Tells of each variable by such a name.
 pub fn find(vars: &Mapping, severity: Severity, found: &mut Diagnostics) {

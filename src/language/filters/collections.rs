@@ -270,3 +270,82 @@ pub fn subelements(state: &State, value: &Value, args: &Args) -> Result<Value, E
     }
     Ok(Value::from(out))
 }
+
+/// The first of each list, then the second of each, as far as the shortest goes.
+pub fn zip(state: &State, value: &Value, args: &Args) -> Result<Value, Error> {
+    let lists = lists(state, value, args)?;
+    let length = lists.iter().map(Vec::len).min().unwrap_or_default();
+    zipped(state, &lists, length, &Value::UNDEFINED)
+}
+
+/// Likewise, as far as the longest goes.
+pub fn zip_longest(state: &State, value: &Value, args: &Args) -> Result<Value, Error> {
+    let lists = lists(state, value, args)?;
+    let length = lists.iter().map(Vec::len).max().unwrap_or_default();
+    zipped(state, &lists, length, &args.get("fillvalue").cloned().unwrap_or_else(|| Value::from(())))
+}
+
+fn lists(state: &State, value: &Value, args: &Args) -> Result<Vec<Vec<Value>>, Error> {
+    [value].into_iter().chain(&args.more).map(|list| items(state, list)).collect()
+}
+
+fn zipped(state: &State, lists: &[Vec<Value>], length: usize, fill: &Value) -> Result<Value, Error> {
+    state.consume_fuel((length as u64).saturating_mul(lists.len() as u64))?;
+    let row = |n: usize| lists.iter().map(|list| list.get(n).unwrap_or(fill).clone()).collect::<Value>();
+    Ok((0..length).map(row).collect())
+}
+
+/// All choices of `length` items in each order, by default of all items.
+pub fn permutations(state: &State, value: &Value, args: &Args) -> Result<Value, Error> {
+    chosen(state, value, args, |picked, n| !picked.contains(&n))
+}
+
+/// All choices of `length` items.
+pub fn combinations(state: &State, value: &Value, args: &Args) -> Result<Value, Error> {
+    args.required("length")?;
+    chosen(state, value, args, |picked, n| picked.last().is_none_or(|last| *last < n))
+}
+
+fn chosen(state: &State, value: &Value, args: &Args, may: fn(&[usize], usize) -> bool) -> Result<Value, Error> {
+    let all = items(state, value)?;
+    let length = args.number("length", MAX_DEPTH)?.unwrap_or(all.len());
+    let mut choices: Vec<Vec<usize>> = vec![vec![]];
+    for _ in 0..length {
+        let mut longer = vec![];
+        for picked in &choices {
+            state.consume_fuel(1 + all.len() as u64)?;
+            for n in (0..all.len()).filter(|n| may(picked, *n)) {
+                longer.push(picked.iter().copied().chain([n]).collect());
+            }
+        }
+        choices = longer;
+    }
+    let choice = |picked: &Vec<usize>| picked.iter().filter_map(|n| all.get(*n).cloned()).collect::<Value>();
+    Ok(choices.iter().map(choice).collect())
+}
+
+/// A list of maps as a map by one of their values.
+pub fn rekey_on_member(state: &State, value: &Value, args: &Args) -> Result<Value, Error> {
+    let key = args.required("key")?;
+    let overwrite = match args.text_or("duplicates", "error")?.as_ref() {
+        "error" => false,
+        "overwrite" => true,
+        other => return Err(wrong(format!("`duplicates` is error or overwrite, not `{other}`"))),
+    };
+    let all = match value.kind() {
+        ValueKind::Map => pairs(state, value)?.into_iter().map(|(_, item)| item).collect(),
+        _ => items(state, value)?,
+    };
+    let mut out: Vec<(Value, Value)> = vec![];
+    for item in all {
+        let named = item.get_item(key).ok().filter(|v| !v.is_undefined());
+        let named = named.ok_or_else(|| wrong("an item has no such key"))?;
+        state.consume_fuel(1 + out.len() as u64 / 8)?;
+        match out.iter_mut().find(|(name, _)| *name == named) {
+            Some(_) if !overwrite => return Err(wrong("two items have the same value there")),
+            Some((_, there)) => *there = item,
+            None => out.push((named, item)),
+        }
+    }
+    Ok(Value::from_pairs(out))
+}

@@ -1,6 +1,6 @@
 //! What stands after `is`.
 
-use super::args::{Args, canonical, is_list, text};
+use super::args::{Args, canonical, is_list, items, text, truth};
 use super::collections::set;
 use super::{regexes, wrong};
 use minijinja::value::ValueKind;
@@ -52,4 +52,24 @@ pub fn contains(state: &State, value: &Value, args: &Args) -> Result<Value, Erro
         let item = text(item)?;
         text(value)?.contains(item.as_ref())
     }))
+}
+
+pub fn any(state: &State, value: &Value, _: &Args) -> Result<Value, Error> {
+    Ok(Value::from(items(state, value)?.iter().any(Value::is_true)))
+}
+
+pub fn all(state: &State, value: &Value, _: &Args) -> Result<Value, Error> {
+    Ok(Value::from(items(state, value)?.iter().all(Value::is_true)))
+}
+
+/// Truth as Python has it, or if `convert_bool` is set, what the text says.
+pub fn truthy(_: &State, value: &Value, args: &Args) -> Result<Value, Error> {
+    if args.flag("convert_bool", false)? && value.as_str().is_some() {
+        return truth(value).map(Value::from);
+    }
+    Ok(Value::from(value.is_true()))
+}
+
+pub fn falsy(state: &State, value: &Value, args: &Args) -> Result<Value, Error> {
+    truthy(state, value, args).map(|is| Value::from(!is.is_true()))
 }

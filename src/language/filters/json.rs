@@ -105,7 +105,9 @@ pub fn to_nice_json(state: &State, value: &Value, args: &Args) -> Result<Value, 
 
 /// The engine's own, which would write as many spaces as anybody says.
 pub fn tojson(state: &State, value: &Value, args: &Args) -> Result<Value, Error> {
-    plain(state, value, 0)?;
+    let mut data = plain(state, value, 0)?;
+    data.sort_all_objects();
+    let value = &Value::from(Serde(data));
     let indent = args.get("indent").cloned();
     if indent.as_ref().is_some_and(Value::is_number) {
         args.number("indent", 16)?;

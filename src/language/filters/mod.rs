@@ -10,10 +10,14 @@ mod collections;
 mod conditions;
 mod encoding;
 mod json;
+mod markup;
+mod numbers;
+mod passwords;
 mod paths;
 mod regexes;
 mod sizes;
 mod text;
+mod time;
 mod versions;
 mod yaml;
 
@@ -74,8 +78,38 @@ static FILTERS: &[Entry] = &[
     entry("human_readable", &["isbits", "unit"], sizes::human_readable),
     entry("sha1", &[], encoding::hash),
     entry("checksum", &[], encoding::hash),
+    entry("md5", &[], encoding::md5),
+    entry("to_uuid", &["namespace"], encoding::to_uuid),
+    entry("password_hash", &["hashtype", "salt", "rounds"], passwords::password_hash),
+    variadic("zip", &[], collections::zip),
+    variadic("zip_longest", &["fillvalue"], collections::zip_longest),
+    entry("permutations", &["length"], collections::permutations),
+    entry("combinations", &["length"], collections::combinations),
+    entry("rekey_on_member", &["key", "duplicates"], collections::rekey_on_member),
+    entry("escape", &[], markup::escape),
+    entry("e", &[], markup::escape),
+    entry("striptags", &[], markup::striptags),
+    entry("xmlattr", &["autospace"], markup::xmlattr),
+    entry("urlencode", &[], markup::urlencode),
+    entry("urldecode", &[], markup::urldecode),
+    entry("urlsplit", &["query"], markup::urlsplit),
+    entry("log", &["base"], numbers::log),
+    entry("pow", &["exponent"], numbers::pow),
+    entry("root", &["base"], numbers::root),
+    entry("filesizeformat", &["binary"], numbers::filesizeformat),
+    entry("random", &["start", "step", "seed"], numbers::random),
+    entry("shuffle", &["seed"], numbers::shuffle),
+    entry("strftime", &["second", "utc"], time::strftime),
+    entry("wordwrap", &["width", "break_long_words", "wrapstring", "break_on_hyphens"], text::wordwrap),
+    entry("pprint", &[], text::pprint),
     entry("type_debug", &[], text::type_debug),
     entry("path_join", &[], paths::path_join),
+    entry("normpath", &[], paths::normpath),
+    entry("relpath", &["start"], paths::relpath),
+    entry("commonpath", &[], paths::commonpath),
+    entry("win_basename", &[], paths::win_basename),
+    entry("win_dirname", &[], paths::win_dirname),
+    entry("win_splitdrive", &[], paths::win_splitdrive),
     entry("b64encode", &["encoding"], encoding::b64encode),
     entry("b64decode", &["encoding"], encoding::b64decode),
     entry("hash", &["hashtype"], encoding::hash),
@@ -94,6 +128,7 @@ static FILTERS: &[Entry] = &[
         yaml::to_nice_yaml,
     ),
     entry("from_yaml", &[], yaml::from_yaml),
+    entry("from_yaml_all", &[], yaml::from_yaml_all),
     entry("ternary", &["true_val", "false_val", "none_val"], text::ternary),
     entry("mandatory", &["msg"], text::mandatory),
     entry("bool", &[], text::bool),
@@ -125,6 +160,14 @@ static TESTS: &[Entry] = &[
     entry("superset", &["other"], conditions::superset),
     entry("issuperset", &["other"], conditions::superset),
     entry("contains", &["item"], conditions::contains),
+    entry("any", &[], conditions::any),
+    entry("all", &[], conditions::all),
+    entry("truthy", &["convert_bool"], conditions::truthy),
+    entry("falsy", &["convert_bool"], conditions::falsy),
+    entry("nan", &[], numbers::is_nan),
+    entry("url", &["schemes"], markup::is_url),
+    entry("uri", &["schemes"], markup::is_url),
+    entry("abs", &[], paths::is_abs),
 ];
 
 /// The names of all filters, the engine's own too, for suggestions.
@@ -140,8 +183,10 @@ pub const NAMES: &[&str] = &[
     "center",
     "chain",
     "checksum",
+    "combinations",
     "combine",
     "comment",
+    "commonpath",
     "count",
     "d",
     "default",
@@ -152,12 +197,14 @@ pub const NAMES: &[&str] = &[
     "e",
     "escape",
     "extract",
+    "filesizeformat",
     "first",
     "flatten",
     "float",
     "format",
     "from_json",
     "from_yaml",
+    "from_yaml_all",
     "groupby",
     "hash",
     "human_readable",
@@ -175,33 +222,46 @@ pub const NAMES: &[&str] = &[
     "length",
     "lines",
     "list",
+    "log",
     "lower",
     "mandatory",
     "map",
     "max",
+    "md5",
     "min",
+    "normpath",
+    "password_hash",
     "path_join",
+    "permutations",
+    "pow",
     "pprint",
     "product",
     "quote",
+    "random",
     "regex_escape",
     "regex_findall",
     "regex_replace",
     "regex_search",
     "reject",
     "rejectattr",
+    "rekey_on_member",
+    "relpath",
     "replace",
     "reverse",
+    "root",
     "round",
     "safe",
     "select",
     "selectattr",
     "sha1",
+    "shuffle",
     "slice",
     "sort",
     "split",
     "splitext",
+    "strftime",
     "string",
+    "striptags",
     "subelements",
     "sum",
     "symmetric_difference",
@@ -210,6 +270,7 @@ pub const NAMES: &[&str] = &[
     "to_json",
     "to_nice_json",
     "to_nice_yaml",
+    "to_uuid",
     "to_yaml",
     "tojson",
     "trim",
@@ -218,9 +279,17 @@ pub const NAMES: &[&str] = &[
     "union",
     "unique",
     "upper",
+    "urldecode",
     "urlencode",
+    "urlsplit",
+    "win_basename",
+    "win_dirname",
+    "win_splitdrive",
     "wordcount",
+    "wordwrap",
+    "xmlattr",
     "zip",
+    "zip_longest",
 ];
 
 /// Makes the filters and tests known to the engine.
@@ -232,6 +301,11 @@ pub fn add_to(env: &mut Environment<'static>) {
             });
         }
     }
+    env.add_filter("ansible.builtin.unique", minijinja::filters::unique);
+    env.add_filter("ansible.builtin.min", minijinja::filters::min);
+    env.add_filter("ansible.builtin.max", minijinja::filters::max);
+    env.add_function("cycler", |all: Rest<Value>| minijinja_contrib::globals::cycler(all.to_vec()));
+    env.add_function("joiner", minijinja_contrib::globals::joiner);
     for entry in TESTS {
         for name in names(entry.name) {
             env.add_test(name, |state: &State, value: &Value, given: Rest<ValueOrKwargs>| {

@@ -86,6 +86,25 @@ pub fn center(_: &State, value: &Value, args: &Args) -> Result<Value, Error> {
     Ok(Value::from(padded(&text(value)?, "center", width, ' ')))
 }
 
+/// Lines of at most so many characters.
+pub fn wordwrap(_: &State, value: &Value, args: &Args) -> Result<Value, Error> {
+    let mut options: Vec<(&str, Value)> = vec![("width", args.number("width", WIDEST)?.unwrap_or(79).into())];
+    for name in ["break_long_words", "break_on_hyphens"] {
+        options.push((name, args.flag(name, true)?.into()));
+    }
+    options.push(("wrapstring", args.text_or("wrapstring", "\n")?.into_owned().into()));
+    minijinja_contrib::filters::wordwrap(&Value::from(text(value)?), options.into_iter().collect())
+}
+
+/// A value as Python shows it, on one line.
+pub fn pprint(state: &State, value: &Value, _: &Args) -> Result<Value, Error> {
+    super::json::plain(state, value, 0)?;
+    Ok(match value.as_str() {
+        Some(_) => Value::from(Value::from_iter([value.clone()]).to_string().trim_matches(['[', ']'])),
+        None => Value::from(value.to_string()),
+    })
+}
+
 /// The name of Python's type.
 pub fn type_debug(_: &State, value: &Value, _: &Args) -> Result<Value, Error> {
     Ok(Value::from(match value.kind() {

@@ -5,8 +5,10 @@
 use super::args::{Args, text};
 use super::json::plain;
 use super::wrong;
+use crate::language::diagnostic::Diagnostics;
+use crate::language::node::Node;
 use crate::language::value::to_value;
-use crate::language::yaml::parse_one;
+use crate::language::yaml::{parse, parse_one};
 use crate::model::span::FileId;
 use minijinja::{Error, State, Value};
 use serde_json::Value as Json;
@@ -195,6 +197,17 @@ fn is_like_number(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.')) && text.chars().all(like) && !address
 }
 
+/// Each document.
+pub fn from_yaml_all(state: &State, value: &Value, _: &Args) -> Result<Value, Error> {
+    let source = text(value)?;
+    state.consume_fuel(source.len() as u64)?;
+    let nodes = parse(&source, FileId::default()).map_err(|found| told(&source, &found))?;
+    if nodes.iter().any(Node::holds_secret) {
+        return Err(wrong("`!secret` has no meaning in text from an expression"));
+    }
+    Ok(nodes.iter().map(to_value).collect())
+}
+
 /// One document, by the same rules as a manifest; null where it is empty.
 pub fn from_yaml(state: &State, value: &Value, _: &Args) -> Result<Value, Error> {
     let source = text(value)?;
@@ -204,13 +217,17 @@ pub fn from_yaml(state: &State, value: &Value, _: &Args) -> Result<Value, Error>
         // A value cannot carry the mark: what it marks would be shown.
         Ok(Some(node)) if node.holds_secret() => Err(wrong("`!secret` has no meaning in text from an expression")),
         Ok(Some(node)) => Ok(to_value(&node)),
-        Err(found) => Err(wrong(match found.iter().next() {
-            Some(d) => {
-                let start = d.span.map_or(0, |s| s.start as usize);
-                let line = 1 + source.get(..start).map_or(0, |t| t.matches('\n').count());
-                format!("{} at its line {line}: {}", d.summary, d.label)
-            }
-            None => "this is no YAML".to_owned(),
-        })),
+        Err(found) => Err(told(&source, &found)),
     }
+}
+
+fn told(source: &str, found: &Diagnostics) -> Error {
+    wrong(match found.iter().next() {
+        Some(d) => {
+            let start = d.span.map_or(0, |s| s.start as usize);
+            let line = 1 + source.get(..start).map_or(0, |t| t.matches('\n').count());
+            format!("{} at its line {line}: {}", d.summary, d.label)
+        }
+        None => "this is no YAML".to_owned(),
+    })
 }
