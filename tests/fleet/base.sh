@@ -9,7 +9,7 @@ readonly BASE_PACKAGES=(
     procps iproute2 ca-certificates kmod passwd tzdata acl
 )
 # Served to the hosts by the repository inside the base; none is installed.
-readonly OFFERED_PACKAGES=(nginx-light htop tree jq curl)
+readonly OFFERED_PACKAGES=(nginx-light htop tree jq curl tcsh zsh fish)
 readonly BUSYBOX_PACKAGES=(
     busybox-static dropbear-bin libc6 zlib1g libcrypt1 libgmp10 libtomcrypt1 libtommath1
 )

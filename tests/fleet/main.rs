@@ -12,6 +12,7 @@ mod host;
 mod kept;
 mod led_astray;
 mod lockout;
+mod odd_hosts;
 mod offered;
 mod orphans;
 mod packages;

@@ -1,0 +1,123 @@
+//! Hosts that are not as most are.
+
+use crate::host::{Fleet, Kind};
+use crate::trueup::{manifest, on, run, trueup};
+
+/// A manifest with contents that are streamed, a command, a guard and a secret.
+fn of_all_kinds(fleet: &Fleet) -> std::path::PathBuf {
+    let files = fleet.dir().join("files");
+    std::fs::create_dir_all(&files).unwrap();
+    std::fs::write(files.join("large"), vec![b'\0'; 200 << 10]).unwrap();
+    manifest(
+        fleet,
+        "- hosts: all\n  resources:\n    - file: /opt/large\n      source: large\n      mode: \"0600\"\n    - file: \"/opt/it's $HOME!\"\n      content: \"a\\\\b\\n!c\\n\"\n    - exec: \"echo 'x!' >/opt/ran\"\n      unless: test -e /opt/ran\n    - exec: cat >/opt/read\n      stdin: !secret \"p'w!\\\\\"\n      creates: /opt/read\n",
+    )
+}
+
+#[test]
+fn whatever_the_login_shell_is() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian)]);
+    let host = fleet.host("web1");
+    host.sh("apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends tcsh zsh fish").text();
+    let site = of_all_kinds(&fleet);
+    for shell in ["bash", "tcsh", "zsh", "fish"] {
+        host.sh(&format!("usermod -s $(command -v {shell}) admin; rm -rf /opt/*")).text();
+        // What a shell's own start says is no answer.
+        host.sh("echo 'echo hello from cshrc' >~admin/.cshrc; echo 'echo hello' | tee ~admin/.zshenv ~admin/.bashrc >/dev/null; mkdir -p ~admin/.config/fish; echo 'echo hello' >~admin/.config/fish/config.fish").text();
+        let inventory = fleet.dir().join("admin.ini");
+        std::fs::write(&inventory, format!("web1 ansible_host={} ansible_user=admin\n", host.address)).unwrap();
+        let with = |command: &str, more: &[&str]| {
+            let mut args = vec![command.to_owned(), site.display().to_string()];
+            args.extend(["-i".to_owned(), inventory.display().to_string(), "--become".to_owned()]);
+            args.extend(["--known-hosts".to_owned(), fleet.known_hosts().display().to_string()]);
+            args.extend(["--private-key".to_owned(), fleet.key().display().to_string()]);
+            args.extend(more.iter().map(|a| (*a).to_owned()));
+            run(&args)
+        };
+        with("apply", &["--yes"]).code(0);
+        with("plan", &[]).code(0);
+        assert_eq!(
+            host.sh("cd /opt; stat -c %s large; cat 'it'\\''s $HOME!' ran read").text(),
+            "204800\na\\b\n!c\nx!\np'w!\\",
+            "{shell}"
+        );
+    }
+}
+
+#[test]
+fn two_projects_on_one_host_leave_each_other_alone() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian)]);
+    let project = |name: &str, text: &str| {
+        let dir = fleet.dir().join(name);
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join("trueup.toml"), format!("[project]\nname = \"{name}\"\n")).unwrap();
+        std::fs::write(dir.join("site.yml"), format!("- hosts: all\n  resources:\n{text}")).unwrap();
+        dir.join("site.yml")
+    };
+    let base = project("base", "    - directory: /srv/shared\n    - file: /srv/shared/base\n      content: base\n");
+    let app = project("app", "    - directory: /srv/shared\n    - file: /srv/shared/app\n      content: app\n");
+    trueup(&fleet, "apply", &base, &["--yes"]).code(0);
+    trueup(&fleet, "apply", &app, &["--yes"]).code(0);
+    // What one project has no more is its own to remove, and nothing of the other.
+    let app = project("app", "    - file: /srv/other\n      content: app\n");
+    let plan = trueup(&fleet, "plan", &app, &[]).code(2);
+    assert!(
+        plan.stdout.contains("file[/srv/shared/app]") && !plan.stdout.contains("/srv/shared/base"),
+        "{}",
+        plan.stdout
+    );
+    trueup(&fleet, "apply", &app, &["--yes", "--prune"]).code(0);
+    let host = fleet.host("web1");
+    assert_eq!(host.sh("ls /srv/shared; cat /srv/other").text(), "base\napp");
+    trueup(&fleet, "plan", &base, &[]).code(0);
+    // Both at once: one waits for the other, or is told.
+    let outputs = std::thread::scope(|scope| {
+        let both: Vec<_> = [&base, &app]
+            .map(|site| scope.spawn(|| trueup(&fleet, "apply", site, &["--yes", "--lock-timeout", "60"])))
+            .into_iter()
+            .collect();
+        both.into_iter().map(|t| t.join().unwrap().code).collect::<Vec<_>>()
+    });
+    assert_eq!(outputs, [0, 0]);
+}
+
+#[test]
+fn a_package_manager_that_is_busy_is_waited_for_and_accounts_are_many() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian)]);
+    let host = fleet.host("web1");
+    host.sh("i=3000; while [ $i -lt 8000 ]; do echo \"u$i:x:$i:$i:Ünï \\\"quoted\\\" & %s \\\\ 'gecos',,,:/nonexistent:/usr/sbin/nologin\"; i=$((i + 1)); done >>/etc/passwd; i=3000; while [ $i -lt 8000 ]; do echo \"u$i:x:$i:\"; i=$((i + 1)); done >>/etc/group").text();
+    let site = manifest(
+        &fleet,
+        "- hosts: all\n  resources:\n    - user: u3001\n      comment: new \"name\" & more\n    - user: u7999\n    - package: tree\n    - user: mary\n      groups: [u3001, u3002]\n",
+    );
+    // As unattended-upgrades would hold it, until the run is under way.
+    let before = host.sh("getent passwd u3001").text();
+    trueup(&fleet, "plan", &site, &[]).code(2);
+    host.sh("flock /var/lib/dpkg/lock-frontend sh -c 'touch /srv/held; until [ -e /var/lib/trueup/lock ] || [ -L /var/lib/trueup/lock ]; do sleep 0.1; done; sleep 3' >/dev/null 2>&1 </dev/null & until [ -e /srv/held ]; do sleep 0.1; done").text();
+    trueup(&fleet, "apply", &site, &["--yes"]).code(0);
+    trueup(&fleet, "plan", &site, &[]).code(0);
+    assert_eq!(
+        host.sh("getent passwd u3001 | cut -d: -f5; id -nG mary").text(),
+        "new \"name\" & more\nmary u3001 u3002"
+    );
+    on(&fleet, &["rollback", "last", "--yes"]).code(0);
+    assert_eq!(host.sh("getent passwd u3001").text(), before);
+}
+
+#[test]
+fn a_clock_that_jumps_and_a_name_that_changes_while_a_run_goes_on_do_no_harm() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian), ("box", Kind::Busybox)]);
+    let site = manifest(
+        &fleet,
+        "- hosts: all\n  resources:\n    - file: /etc/one\n      content: one\n    - exec: hostname other-name\n      creates: /etc/renamed\n    - exec: \"hostname other-name; touch -d '2001-01-01' /etc/one /etc/renamed\"\n      unless: test -e /etc/renamed\n    - file: /etc/two\n      content: two\n",
+    );
+    trueup(&fleet, "apply", &site, &["--yes"]);
+    for host in fleet.hosts() {
+        assert_eq!(host.sh("cat /etc/one /etc/two; hostname").text(), "onetwoother-name", "{}", host.name);
+    }
+    trueup(&fleet, "plan", &site, &[]).code(0);
+    on(&fleet, &["rollback", "last", "--yes"]);
+    for host in fleet.hosts() {
+        assert_eq!(host.sh("ls /etc/one /etc/two 2>/dev/null | wc -l").text().trim(), "0", "{}", host.name);
+    }
+}
