@@ -164,6 +164,7 @@ make_bridge() {
     # With an address of its own; otherwise it takes its ports' lowest, which changes as hosts come and go.
     ip link add "$BRIDGE" address 02:74:72:75:65:01 type bridge
     ip address add 198.18.0.1/15 dev "$BRIDGE"
+    ip address add fd74:7275::1/64 dev "$BRIDGE" nodad 2>/dev/null || true
     ip link set "$BRIDGE" up
 }
 

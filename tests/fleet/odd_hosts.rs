@@ -121,3 +121,90 @@ fn a_clock_that_jumps_and_a_name_that_changes_while_a_run_goes_on_do_no_harm() {
         assert_eq!(host.sh("ls /etc/one /etc/two 2>/dev/null | wc -l").text().trim(), "0", "{}", host.name);
     }
 }
+
+#[test]
+fn a_host_that_has_ipv6_alone() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian)]);
+    let host = fleet.host("web1");
+    let number = host.address.replace("198.18.", "").replace('.', ":");
+    let address = format!("fd74:7275::{number}");
+    host.sh(&format!("ip -6 address add {address}/64 dev host0 nodad; ip -4 address flush dev host0")).text();
+    let site = manifest(
+        &fleet,
+        "- hosts: all\n  resources:\n    - firewall: base\n      policy: drop\n      allow:\n        - { port: 22, from: \"fd74:7275::/64\" }\n        - { protocol: icmpv6 }\n    - file: /srv/f\n      content: x\n",
+    );
+    let inventory = fleet.dir().join("six.ini");
+    std::fs::write(&inventory, format!("web1 ansible_host={address} ansible_user=root\n")).unwrap();
+    let with = |command: &str, more: &[&str]| {
+        let mut args = vec![command.to_owned(), site.display().to_string()];
+        args.extend(["-i".to_owned(), inventory.display().to_string()]);
+        args.extend(["--known-hosts".to_owned(), fleet.dir().join("known_six").display().to_string()]);
+        args.extend(["--private-key".to_owned(), fleet.key().display().to_string()]);
+        args.extend(more.iter().map(|a| (*a).to_owned()));
+        run(&args)
+    };
+    let plan = with("plan", &["--accept-new"]).code(2);
+    assert!(!plan.stdout.contains("will be refused"), "{}", plan.stdout);
+    with("apply", &["--yes"]).code(0);
+    with("plan", &[]).code(0);
+}
+
+#[test]
+fn a_host_behind_two_bastions_each_with_a_user_of_its_own() {
+    let fleet = Fleet::up(&[("outer", Kind::Debian), ("inner", Kind::Debian), ("web1", Kind::Debian)]);
+    let (outer, inner, web) = (fleet.host("outer"), fleet.host("inner"), fleet.host("web1"));
+    let only_from = |host: &crate::host::Host, address: &str| {
+        host.sh(&format!("nft 'add table inet door; add chain inet door in {{ type filter hook input priority 0; }}; add rule inet door in tcp dport 22 ip saddr != {address} drop'")).text();
+    };
+    only_from(inner, &outer.address);
+    only_from(web, &inner.address);
+    let site = of_all_kinds(&fleet);
+    let place = format!("web1 ansible_host={} ansible_user=admin ansible_become=true", web.address);
+    let config = fleet.dir().join("two_config");
+    std::fs::write(
+        &config,
+        format!(
+            "Host out\n  HostName {}\n  User nosudo\nHost in\n  HostName {}\n  User admin\n  ProxyJump out\nHost {}\n  ProxyJump in\n",
+            outer.address, inner.address, web.address
+        ),
+    )
+    .unwrap();
+    let jump = format!("-J nosudo@{},admin@{}", outer.address, inner.address);
+    for (args, config) in [
+        (String::new(), config.display().to_string()),
+        (format!(" ansible_ssh_common_args='{jump}'"), "none".to_owned()),
+    ] {
+        let inventory = fleet.dir().join("two.ini");
+        std::fs::write(&inventory, format!("{place}{args}\n")).unwrap();
+        let with = |command: &str, more: &[&str]| {
+            let mut args = vec![command.to_owned(), site.display().to_string()];
+            args.extend(["-i".to_owned(), inventory.display().to_string(), "--ssh-config".to_owned(), config.clone()]);
+            args.extend(["--known-hosts".to_owned(), fleet.known_hosts().display().to_string()]);
+            args.extend(["--private-key".to_owned(), fleet.key().display().to_string()]);
+            args.extend(more.iter().map(|a| (*a).to_owned()));
+            run(&args)
+        };
+        web.sh("rm -rf /opt/*").text();
+        with("apply", &["--yes"]).code(0);
+        with("plan", &[]).code(0);
+    }
+    assert_eq!(outer.sh("journalctl -q -u ssh | grep -c 'Accepted publickey for nosudo'; true").text(), "4");
+}
+
+/// A file system of the group's own limit, as a quota is: writing fails in the middle, with room left for others.
+#[test]
+fn a_user_whose_quota_is_used_up() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian)]);
+    let host = fleet.host("web1");
+    host.sh("mkdir /srv/q; mount -t tmpfs -o size=256k tmpfs /srv/q; chown admin /srv/q; head -c 230k /dev/zero >/srv/q/ballast; echo old >/srv/q/f").text();
+    let large = "x".repeat(60_000);
+    let site = manifest(
+        &fleet,
+        &format!(
+            "- hosts: all\n  resources:\n    - file: /srv/q/f\n      content: \"{large}\"\n    - file: /srv/q/small\n      content: y\n    - file: /srv/beside\n      content: z\n"
+        ),
+    );
+    let said = trueup(&fleet, "apply", &site, &["--yes"]).code(3);
+    assert!(said.stdout.contains("is its file system full?"), "{}", said.stdout);
+    assert_eq!(host.sh("cat /srv/q/f /srv/q/small /srv/beside; ls -A /srv/q").text(), "old\nyzballast\nf\nsmall");
+}

@@ -320,7 +320,7 @@ fn stat(line: &[u8], path: Option<&str>) -> Result<FileStat, BadAnswer> {
     let uid = field()?.parse().map_err(|_| bad("an owner"))?;
     let gid = field()?.parse().map_err(|_| bad("a group"))?;
     let (owner, group) = (field()?.to_owned(), field()?.to_owned());
-    let size = field()?.parse().map_err(|_| bad("a size"))?;
+    let size: u64 = field()?.parse().map_err(|_| bad("a size"))?;
     let kind = FileKind::from_mode(mode);
     let name = fields.next();
     let target = match (kind, path, name) {
@@ -328,7 +328,10 @@ fn stat(line: &[u8], path: Option<&str>) -> Result<FileStat, BadAnswer> {
             // Coreutils writes `path -> target`, busybox `'path' -> 'target'`.
             let bare = name.strip_prefix(path).and_then(|r| r.strip_prefix(" -> "));
             let quoted = || name.strip_prefix(&format!("'{path}' -> '")).and_then(|r| r.strip_suffix('\''));
-            Some(bare.or_else(quoted).ok_or_else(|| bad("a link's target"))?.to_owned())
+            let target = bare.or_else(quoted).ok_or_else(|| bad("a link's target"))?;
+            // Toybox quotes it and not the path; a link is as long as its target.
+            let inner = target.strip_prefix('\'').and_then(|t| t.strip_suffix('\''));
+            Some(inner.filter(|inner| inner.len() as u64 == size).unwrap_or(target).to_owned())
         }
         _ => None,
     };

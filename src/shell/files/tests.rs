@@ -116,3 +116,18 @@ proptest! {
         prop_assert_eq!(parse(&questions, &body).len(), 3);
     }
 }
+
+#[test]
+fn a_links_target_is_what_it_is_whoever_quotes_it() {
+    let line =
+        |size: usize, name: &str| super::stat(format!("a1ff 0 0 root root {size} {name}").as_bytes(), Some("/l"));
+    for (size, name, is) in [
+        (3, "/l -> a b", "a b"),
+        (3, "'/l' -> 'a b'", "a b"),
+        (3, "/l -> 'a b'", "a b"),
+        // Quotes of its own.
+        (5, "/l -> 'a b'", "'a b'"),
+    ] {
+        assert_eq!(line(size, name).unwrap().target.as_deref(), Some(is), "{name}");
+    }
+}
