@@ -6,7 +6,7 @@
 use super::answers::BadAnswer;
 use super::files::FileKind;
 
-/// The longest answer, in bytes. A larger tree is not looked at: the host is asked for no more, and is told so.
+/// The longest answer, in bytes. The host is asked for no more.
 const LONGEST: usize = 16 << 20;
 
 /// One thing at or below a directory.
@@ -32,14 +32,47 @@ pub(super) fn snippet(list: &str) -> String {
     )
 }
 
-/// Reads an answer to `Query::Tree`, in the paths' order. What is not there has no entry.
+/// What a host listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tree {
+    /// In the paths' order. What is not there has no entry.
+    pub entries: Vec<TreeEntry>,
+    /// The path that was listed last, if there was more than an answer may hold.
+    cut: Option<String>,
+}
+
+impl Tree {
+    /// Whether all below `path` is listed. `roots` are the directories that were asked about, in that order.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub fn is_whole<'a>(&self, path: &str, roots: impl IntoIterator<Item = &'a str>) -> Result<(), BadAnswer> {
+        let Some(cut) = &self.cut else { return Ok(()) };
+        let holds = |root: &str, path: &str| {
+            path.strip_prefix(root.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        for root in roots {
+            match (holds(root, path), holds(root, cut)) {
+                (true, false) => return Ok(()),
+                (true, true) => break,
+                (false, true) => {
+                    return Err(BadAnswer(format!(
+                        "it is not looked at, because there are too many entries below {root}"
+                    )));
+                }
+                (false, false) => {}
+            }
+        }
+        Err(BadAnswer("there are too many entries below it to be looked at".into()))
+    }
+}
+
+/// Reads an answer to `Query::Tree`.
 ///
 /// # Errors
 /// Where any of it is malformed: nothing that follows could be matched to its path.
-pub fn parse(body: &[u8]) -> Result<Vec<TreeEntry>, BadAnswer> {
-    if body.len() >= LONGEST {
-        return Err(BadAnswer("there are too many entries to be looked at".into()));
-    }
+pub fn parse(body: &[u8]) -> Result<Tree, BadAnswer> {
+    let is_cut = body.len() >= LONGEST;
     let bad = || BadAnswer("the host's answer about directories is malformed, or they changed meanwhile".into());
     let mut rest = body;
     let mut until = |end: u8| {
@@ -50,23 +83,32 @@ pub fn parse(body: &[u8]) -> Result<Vec<TreeEntry>, BadAnswer> {
     };
     let mut entries: Vec<TreeEntry> = vec![];
     while let Some(count) = until(b'\n') {
-        let count: usize = std::str::from_utf8(count).ok().and_then(|c| c.parse().ok()).ok_or_else(bad)?;
-        let first = entries.len();
-        for _ in 0..count {
-            entries.push(until(b'\n').and_then(attributes).ok_or_else(bad)?);
-        }
-        for entry in entries.iter_mut().skip(first) {
-            let path = until(0).ok_or_else(bad)?;
-            entry.exact = std::str::from_utf8(path).is_ok();
-            entry.path = String::from_utf8_lossy(path).into_owned();
+        let mut block = || -> Option<Vec<TreeEntry>> {
+            let count: usize = std::str::from_utf8(count).ok()?.parse().ok()?;
+            let mut block = vec![];
+            for _ in 0..count {
+                block.push(until(b'\n').and_then(attributes)?);
+            }
+            for entry in &mut block {
+                let path = until(0)?;
+                entry.exact = std::str::from_utf8(path).is_ok();
+                entry.path = String::from_utf8_lossy(path).into_owned();
+            }
+            Some(block)
+        };
+        match block() {
+            Some(block) => entries.extend(block),
+            None if is_cut => break,
+            None => return Err(bad()),
         }
     }
-    if !rest.is_empty() {
+    if !rest.is_empty() && !is_cut {
         return Err(bad());
     }
+    let cut = is_cut.then(|| entries.last().map(|e| e.path.clone()).unwrap_or_default());
     // A directory's own order is another on each host.
     entries.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(entries)
+    Ok(Tree { entries, cut })
 }
 
 fn attributes(line: &[u8]) -> Option<TreeEntry> {
@@ -103,8 +145,12 @@ mod tests {
         for shell in [&["dash", "-c"][..], &["bash", "-c"], &["busybox", "sh", "-c"]] {
             let list = format!("{} /no/such/directory", word(root));
             let out = Command::new(shell[0]).args(&shell[1..]).arg(snippet(&list)).output().unwrap().stdout;
-            let seen: Vec<_> =
-                parse(&out).unwrap().into_iter().map(|e| (e.path.replacen(root, "", 1), e.kind, e.exact)).collect();
+            let seen: Vec<_> = parse(&out)
+                .unwrap()
+                .entries
+                .into_iter()
+                .map(|e| (e.path.replacen(root, "", 1), e.kind, e.exact))
+                .collect();
             let wanted = [
                 (String::new(), FileKind::Directory, true),
                 ("/link".into(), FileKind::Symlink, true),
@@ -113,6 +159,24 @@ mod tests {
             ];
             assert_eq!(seen, wanted, "{shell:?}");
         }
+    }
+
+    #[test]
+    fn of_too_many_entries_only_what_holds_them_is_not_judged() {
+        let mut body = vec![];
+        let mut block = |path: &str| body.extend(format!("1\n81a4 0 0 root root\n{path}\0").bytes());
+        block("/a/x");
+        let long = "y".repeat(LONGEST / 2);
+        block(&format!("/b/1{long}"));
+        block(&format!("/b/2{long}"));
+        body.truncate(LONGEST);
+        let tree = parse(&body).unwrap();
+        let whole = |path: &str| tree.is_whole(path, ["/a", "/b", "/c"]).map_err(|e| e.0);
+        assert_eq!(whole("/a"), Ok(()));
+        assert_eq!(whole("/b"), Err("there are too many entries below it to be looked at".into()));
+        assert_eq!(whole("/b/deeper"), whole("/b"));
+        assert_eq!(whole("/c"), Err("it is not looked at, because there are too many entries below /b".into()));
+        assert_eq!(parse(b"").unwrap().is_whole("/c", ["/c"]), Ok(()));
     }
 
     proptest! {
@@ -124,7 +188,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_cut_short_is_refused() {
-        assert_eq!(parse(b""), Ok(vec![]));
+        assert_eq!(parse(b""), Ok(Tree::default()));
         assert!(parse(b"1\n81a4 0 0 root root\n/a\0").is_ok());
         for cut in [
             &b"1"[..],

@@ -13,7 +13,7 @@ use crate::shell::files::{FileKind, FileState};
 use crate::shell::probe::{Answers, BadAnswer, ProbeScript, Query};
 use crate::shell::protected::Way;
 use crate::shell::steps::{Attributes, Steps};
-use crate::shell::tree::{self, TreeEntry};
+use crate::shell::tree::{self, Tree, TreeEntry};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -203,8 +203,9 @@ impl ResourceType for Directory {
     fn observe(&self, wants: &[&Want<Params>], _: &Facts, answers: &mut Answers) -> Vec<Result<Observed, BadAnswer>> {
         let states = questions(wants).read(answers);
         let owners = owners(wants).read(answers);
-        let tree = if listed(wants).is_empty() {
-            Ok(vec![])
+        let roots = listed(wants);
+        let tree = if roots.is_empty() {
+            Ok(Tree::default())
         } else {
             answers.answer().and_then(|frame| tree::parse(&frame.body))
         };
@@ -215,6 +216,10 @@ impl ResourceType for Directory {
         wants
             .iter()
             .map(|want| {
+                let tree = tree.as_ref().map_err(Clone::clone).and_then(|tree| {
+                    tree.is_whole(want.title(), roots.iter().copied())?;
+                    Ok(&tree.entries)
+                });
                 let below = match &tree {
                     _ if !is_listed(&want.params) => vec![],
                     Ok(tree) => tree.iter().filter(|e| attributes::is_below(&e.path, want.title())).cloned().collect(),
