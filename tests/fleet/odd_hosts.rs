@@ -208,3 +208,37 @@ fn a_user_whose_quota_is_used_up() {
     assert!(said.stdout.contains("is its file system full?"), "{}", said.stdout);
     assert_eq!(host.sh("cat /srv/q/f /srv/q/small /srv/beside; ls -A /srv/q").text(), "old\nyzballast\nf\nsmall");
 }
+
+#[test]
+fn units_by_odd_names() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian)]);
+    let host = fleet.host("web1");
+    let site = manifest(
+        &fleet,
+        r#"- hosts: all
+  resources:
+    - file: /etc/systemd/system/esc@.service
+      content: "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
+    - service: esc@a\x2db.c:d
+      state: running
+      enabled: true
+      subscribe: file[/etc/systemd/system/esc@.service]
+    - service: esc@plain.service
+      state: running
+"#,
+    );
+    trueup(&fleet, "apply", &site, &["--yes"]).code(0);
+    trueup(&fleet, "plan", &site, &[]).code(0);
+    assert_eq!(
+        host.sh(
+            r"systemctl is-active 'esc@a\x2db.c:d' esc@plain; ls /etc/systemd/system/multi-user.target.wants | grep esc"
+        )
+        .text(),
+        "active\nactive\nesc@a\\x2db.c:d.service"
+    );
+    on(&fleet, &["rollback", "last", "--yes"]).code(0);
+    assert_eq!(
+        host.sh(r"systemctl is-active 'esc@a\x2db.c:d' esc@plain; ls /etc/systemd/system | grep -c esc; true").text(),
+        "inactive\ninactive\n0"
+    );
+}
