@@ -18,6 +18,7 @@ counted() {
     case $n in '' | *[!0-9]*) continue ;; esac
     eval "v=\${of$n-}"
     case "$v $f" in
+      *done*failed*\ ?* | *failed*done*\ ?*) continue ;;
       *failed*) ;;
       *begun*\ | *left*\ ) ;;
       *begun* | *done*) continue ;;

@@ -107,7 +107,10 @@ fin() {
   if [ -s "$o" ]; then tail -c 65536 "$o"; fi
   e "$1" "$f"
   errors "$1"
-  if [ "$f" = 0 ]; then return 0; fi
+  if [ "$f" = 0 ]; then
+    for i in $3; do eval "d$i=1"; done
+    return 0
+  fi
   for i in $3; do eval "x$i=$i"; done
   for i in $new; do rm -f "$s/owed/$i"; done
   return 1
@@ -297,7 +300,8 @@ survey() {
 
 # The ledger. `notes` has a line each: when it counts (a change's number; `-` or `+`, at the end), the name of a line of
 # the ledger, and what that says from then on. What it said before goes to `before`, for who takes the run back. A ledger
-# of another format is another's to write. A number without a hyphen is a change that went well, or was not due.
+# of another format is another's to write. A number without a hyphen is a change that went well, or was not due; what a
+# change has made in part before it failed is there, too.
 ledger() {
   l=$s/ledger
   if [ ! -s "$r/notes" ]; then return 0; fi
@@ -309,7 +313,7 @@ ledger() {
     case $n in
       - | +) v= ;;
       *[!0-9]*) continue ;;
-      *) eval "v=\${x$n-}" ;;
+      *) eval "v=\${x$n-} i=\${d$n-}"; if [ -n "$i" ] && [ -n "$e" ]; then v=; fi ;;
     esac
     if [ -n "$v" ]; then continue; fi
     printf '%s\n' "$k" >&3

@@ -77,6 +77,18 @@ fn what_was_done_is_in_the_ledger_and_what_is_taken_back_is_not() {
 }
 
 #[test]
+fn what_a_change_has_made_before_it_failed_is_in_the_ledger_and_what_it_was_to_remove_stays_there() {
+    Host::each(|host| {
+        let (a, b) = (entry("/a", "1"), entry("/b", "1"));
+        assert_eq!(host.tells("1", vec![], &[put(When::Found, &b)]), 0);
+        let gone = Note { when: When::Applied(1), thing: b.thing(), entry: None };
+        let steps = vec![host.touch(1, 0), host.fail(2, 0), host.touch(3, 1), host.fail(4, 1)];
+        assert_eq!(host.tells("2", steps, &[put(When::Applied(0), &a), gone]), 0);
+        assert_eq!(host.entries(), [b, a]);
+    });
+}
+
+#[test]
 fn a_ledger_of_another_format_is_left_as_it_is() {
     Host::each(|host| {
         let a = entry("/a", "1");
