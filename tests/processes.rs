@@ -26,6 +26,14 @@ const TOOLS: &[&str] = &[
     "ip",
     "tr",
     "grep",
+    "sync",
+    "mv",
+    "chmod",
+    "chown",
+    "cp",
+    "rm",
+    "awk",
+    "xargs",
 ];
 
 /// A folder of programs that note that they were run, and then run what they stand for.
@@ -160,4 +168,38 @@ fn a_file_that_is_in_line_is_not_sent() {
         assert!(cost.bytes_sent < 100_000, "{} bytes", cost.bytes_sent);
         assert_eq!(cost.processes["sha256sum"], 1, "{:?}", cost.processes);
     }
+}
+
+/// What each of many new files of one directory costs a host: its journal and its contents on the disk, its mode, its name.
+/// Nothing is looked at or hashed file by file.
+#[test]
+fn a_new_file_costs_four_processes() {
+    let processes = |count: usize| {
+        let dir = tempfile::tempdir().unwrap();
+        let bin = counting(dir.path());
+        let out = dir.path().join("out");
+        std::fs::create_dir(&out).unwrap();
+        let files: String = (0..count)
+            .map(|n| format!("    - file: {}/f{n}\n      content: \"{n}\"\n      mode: \"0644\"\n", out.display()))
+            .collect();
+        std::fs::write(dir.path().join("site.yml"), format!("- hosts: localhost\n  resources:\n{files}")).unwrap();
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+        let ran = here::trueup(dir.path()).args(["apply", "--yes"]).env("PATH", path).output().unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stdout));
+        assert_eq!(std::fs::read_dir(&out).unwrap().count(), count);
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for tool in std::fs::read_to_string(dir.path().join("log")).unwrap().lines() {
+            *counts.entry(tool.to_owned()).or_default() += 1;
+        }
+        counts
+    };
+    // For a later rollback they are looked at in forty groups, however many they are.
+    let (few, many) = (processes(40), processes(80));
+    let more: BTreeMap<&str, usize> = many
+        .iter()
+        .map(|(tool, count)| (tool.as_str(), count - few.get(tool).copied().unwrap_or_default()))
+        // A watch over what steps say looks every two seconds.
+        .filter(|(tool, count)| *count > 0 && *tool != "find")
+        .collect();
+    assert_eq!(more, BTreeMap::from([("chmod", 40), ("mv", 40), ("sync", 80)]));
 }

@@ -108,7 +108,7 @@ fin() {
   e "$1" "$f"
   errors "$1"
   if [ "$f" = 0 ]; then
-    for i in $3; do eval "d$i=1"; done
+    for i in $3; do eval "made_$i=1"; done
     return 0
   fi
   for i in $3; do eval "x$i=$i"; done
@@ -278,18 +278,27 @@ tidy() {
 
 # What changes left behind, as the questions that were asked about them see it: `note GROUP CHANGES`.
 note() {
+  learn
   sum=$(look "$1" | sha256sum) || return
   for n in $2; do
     eval "v=\${x$n-}"
     if [ -z "$v" ]; then printf '%s %s %s\n' "$n" "$1" "${sum%% *}" >>"$r/seen"; fi
   done
 }
+# The questions are read once, for there may be many.
+learnt=
+learn() {
+  if [ "$learnt" = "$r" ]; then return; fi
+  learnt=
+  if [ -r "$r/looks" ] && . "$r/looks"; then learnt=$r; fi 2>/dev/null </dev/null
+}
 look() {
-  ( . "$r/looks" && "look_$1" ) 2>/dev/null </dev/null
+  ( [ -n "$learnt" ] && "look_$1" ) 2>/dev/null </dev/null
 }
 # The changes of a run that something else has touched since, before any of them is taken back: `m3` for the change 3.
 survey() {
   r=$s/runs/$1
+  learn
   while read -r n g sum; do
     case $n$g in *[!0-9]*) continue ;; esac
     eval "got=\${g$g-}"
@@ -313,7 +322,7 @@ ledger() {
     case $n in
       - | +) v= ;;
       *[!0-9]*) continue ;;
-      *) eval "v=\${x$n-} i=\${d$n-}"; if [ -n "$i" ] && [ -n "$e" ]; then v=; fi ;;
+      *) eval "v=\${x$n-} i=\${made_$n-}"; if [ -n "$i" ] && [ -n "$e" ]; then v=; fi ;;
     esac
     if [ -n "$v" ]; then continue; fi
     printf '%s\n' "$k" >&3
@@ -410,10 +419,17 @@ confirm() {
 }
 unhook() { rm -f "$units/trueup-revert-$1.service" "$units/multi-user.target.wants/trueup-revert-$1.service" 2>/dev/null; }
 
+# A directory that nobody but root can change, nor anything above it, is entered without another look by the files that
+# follow one another there: `be_sure DIRECTORY` begins it, and whatever could change owners or modes ends it.
+sure=
+be_sure() {
+  sure=
+  if ( enter "$1" && [ -z "$exposed$power$leads" ] && [ "$PWD" = "$1" ] ) 2>/dev/null; then sure=$1; fi
+}
 # What a step changes: `p`, a name in the directory that was entered, once `at DIRECTORY NAME` has gone there; `path` is for people.
 at() {
   path=${1%/}/$2 p=./$2
-  enter "$1" || return
+  if [ "$sure" = "$1" ] && cd -P -- "$1" && [ "$PWD" = "$1" ]; then exposed=; else enter "$1" || return; fi
   real=${PWD%/}/$2
 }
 # What takes its place is made as `t`, beside it; where others can change the directory, in one of its own, which is
@@ -573,7 +589,8 @@ adopt() {
 }
 complete() {
   exec 9>&-
-  whole "$t" "$4" "${stamp-}" || exit
+  # What the shell itself has written, by a printf that writes what it is given, is as it was sent.
+  if [ -n "${stamp-}" ] || [ -z "$exact" ]; then whole "$t" "$4" "${stamp-}" || exit; fi
   sync -- "$t" 2>/dev/null
   owner=$1 group=$2 mode=${3:-00644} fresh=1
   if [ -f "$p" ] && [ ! -L "$p" ]; then

@@ -359,6 +359,7 @@ fn body_of(out: &mut String, plan: &ApplyPlan, verify: &ProbeScript, first_verif
     if plan.steps.iter().any(|s| matches!(s.act, Act::Step(Step::Run(_) | Step::ReplaceFile { .. }))) {
         out.push_str("deadlines\nwatch >/dev/null 2>&1 &\nwatcher=$!\n");
     }
+    out.push_str(&step::exact(plan));
     let _ = writeln!(out, "e {start} 0");
     for n in &plan.left {
         let _ = writeln!(out, "x{n}={n}");
@@ -370,12 +371,14 @@ fn body_of(out: &mut String, plan: &ApplyPlan, verify: &ProbeScript, first_verif
     let with_steps = with_steps.chain(plan.left.iter().copied()).collect();
     let held = plan.held();
     let mut holds = false;
+    let mut sure = step::sure(&plan.steps).into_iter();
     for step in &plan.steps {
         if let (Some(first), false) = (held.first(), holds || !step.serves.iter().all(|n| held.contains(n))) {
             holds = true;
             let held: Vec<usize> = held.iter().copied().collect();
             let _ = writeln!(out, "hold {first} '{}'", list(&held));
         }
+        out.push_str(&sure.next().unwrap_or_default());
         one(out, plan, step, &with_steps);
     }
     for id in &plan.pays {

@@ -1,7 +1,7 @@
 //! One step as the text of a subshell.
 
 use super::{Act, ApplyPlan, ApplyStep, inline};
-use crate::model::body::Body;
+use crate::model::body::{Body, Digest};
 use crate::shell::protected::{self, Way};
 use crate::shell::quote::{printf_format, word, words};
 use crate::shell::steps::{Attributes, Command, Step};
@@ -139,6 +139,47 @@ pub(super) fn text(plan: &ApplyPlan, step: &ApplyStep) -> String {
         Act::Restore { run, slot: of, .. } => writeln!(out, "restore {run} {of} {temporary}"),
     };
     out + &after.unwrap_or_default()
+}
+
+/// Finds out whether this shell's `printf` writes exactly what it is given, every byte there is. If there is one file
+/// alone, it is as well to hash that.
+pub(super) fn exact(plan: &ApplyPlan) -> String {
+    let inlined = plan.steps.iter().filter_map(|s| super::body(&s.act)).filter(|body| inline(body));
+    if inlined.count() < 2 {
+        return "exact=\n".to_owned();
+    }
+    let all: Vec<u8> = (0..=255).chain(b"%s\\n%%-'".iter().copied()).collect();
+    let sum = Digest::of(&all);
+    format!("exact=\ncase $({{ {}; }} | sha256sum) in {}*) exact=1 ;; esac\n", prints(&all), sum.as_str())
+}
+
+/// For each step what goes before it: of files that follow one another in a directory, the first has it looked at for all
+/// of them. Nothing else that may come between leaves it as it was for sure.
+pub(super) fn sure(steps: &[ApplyStep]) -> Vec<String> {
+    const FEW: usize = 3;
+    let directory = |step: &ApplyStep| match &step.act {
+        Act::Step(Step::ReplaceFile { path, validate: None, .. }) => Some(split(path).0.to_owned()),
+        _ => None,
+    };
+    let mut out = vec![];
+    for run in steps.chunk_by(|a, b| directory(a).is_some() && directory(a) == directory(b)) {
+        let first = match run.first().and_then(directory).filter(|d| run.len() >= FEW && !d.is_empty()) {
+            Some(directory) => format!("be_sure {}\n", word(&directory)),
+            None => "sure=\n".to_owned(),
+        };
+        out.push(first);
+        out.extend(run.iter().skip(1).map(|_| String::new()));
+    }
+    // One after another that is sure of nothing needs no word.
+    let mut last = "sure=\n".to_owned();
+    for line in &mut out {
+        if *line == last && line == "sure=\n" {
+            line.clear();
+        } else if !line.is_empty() {
+            last.clone_from(line);
+        }
+    }
+    out
 }
 
 /// The directory that it is in, and its name there.
