@@ -123,7 +123,7 @@ fn what_is_changed_can_be_taken_back_at_every_moment() {
     disk.on(&image, &format!("printf '{OLD}' >disk/out/f; mkdir disk/out/d; printf x >disk/out/d/x; sync"));
     disk.write(
         "site.yml",
-        "- hosts: all\n  resources:\n    - file: DIR/disk/out/f\n      content: new\n    - directory: DIR/disk/out/d\n      state: absent\n      force: true\n    - file: DIR/disk/out/g\n      content: new\n",
+        "- hosts: all\n  resources:\n    - file: DIR/disk/out/f\n      content: new\n    - directory: DIR/disk/out/d\n      state: absent\n      force: true\n    - file: DIR/disk/out/g\n      content: new\n    - file: DIR/disk/out/many\n      content: new\n    - file: DIR/disk/out/more\n      content: new\n    - file: DIR/disk/out/most\n      content: new\n",
     );
     disk.on(&image, "PATH=$PWD/bin:$PATH $TRUEUP apply --yes --no-history >&2");
     let mut cuts: Vec<_> = fs::read_dir(disk.path("cuts")).unwrap().map(|e| e.unwrap().path()).collect();

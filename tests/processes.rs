@@ -170,10 +170,10 @@ fn a_file_that_is_in_line_is_not_sent() {
     }
 }
 
-/// What each of many new files of one directory costs a host: its journal and its contents on the disk, its mode, its name.
+/// What each of many new files of one directory costs a host: its journal and its contents on the disk, and its name.
 /// Nothing is looked at or hashed file by file.
 #[test]
-fn a_new_file_costs_four_processes() {
+fn a_new_file_costs_two_processes() {
     let processes = |count: usize| {
         let dir = tempfile::tempdir().unwrap();
         let bin = counting(dir.path());
@@ -201,5 +201,5 @@ fn a_new_file_costs_four_processes() {
         // A watch over what steps say looks every two seconds.
         .filter(|(tool, count)| *count > 0 && *tool != "find")
         .collect();
-    assert_eq!(more, BTreeMap::from([("chmod", 40), ("mv", 40), ("sync", 80)]));
+    assert_eq!(more, BTreeMap::from([("mv", 40), ("sync", 40)]));
 }

@@ -73,14 +73,18 @@ idle() {
   e "$1" 253
 }
 # What is kept and what is begun is on the disk before anything is done: a host may lose its power right after.
+# Of a new file among others (see `be_sure`) it comes with the new contents, right before those take its name: until then
+# nothing is done but what is made beside it.
 write_ahead() {
+  ahead=
+  if [ -n "$sure" ] && [ $# = 1 ]; then ahead=$1; return 0; fi
   k=$r/kept/$1
-  set -- "$r/journal"
+  set -- "$r/journal" ${2+"$2"}
   for i in "$r/serves" "$r/notes"; do if [ -e "$i" ]; then set -- "$@" "$i"; fi; done
   for i in $new; do set -- "$@" "$s/owed/$i"; done
   for i in "$k"*; do
     if [ -d "$i" ] && [ ! -L "$i" ]; then
-      sync -f -- "$r/journal" 2>/dev/null || sync
+      if [ $# -gt 1 ] || ! sync -f -- "$r/journal" 2>/dev/null; then sync; fi
       return 0
     fi
     if [ -e "$i" ]; then set -- "$@" "$i"; fi
@@ -89,7 +93,7 @@ write_ahead() {
   return 0
 }
 # What is made beside a path to take its name is on record first, for whoever finds this run dead.
-beside() { printf 'beside %s %s\n' "$1" "$2" >>"$r/journal"; }
+beside() { if [ -z "$sure" ]; then printf 'beside %s %s\n' "$1" "$2" >>"$r/journal"; fi; }
 fin() {
   f=$2
   case $f in
@@ -420,11 +424,25 @@ confirm() {
 unhook() { rm -f "$units/trueup-revert-$1.service" "$units/multi-user.target.wants/trueup-revert-$1.service" 2>/dev/null; }
 
 # A directory that nobody but root can change, nor anything above it, is entered without another look by the files that
-# follow one another there: `be_sure DIRECTORY` begins it, and whatever could change owners or modes ends it.
-sure=
+# follow one another there, and what is made beside them is on record before the first: `be_sure DIRECTORY 'SLOT PATH'…`.
+# Whatever could change owners or modes ends it. `listless`: new files have the modes that they are made with.
+sure= listless=
 be_sure() {
-  sure=
-  if ( enter "$1" && [ -z "$exposed$power$leads" ] && [ "$PWD" = "$1" ] ) 2>/dev/null; then sure=$1; fi
+  sure= listless=
+  (
+    enter "$1" && [ -z "$exposed$power$leads" ] && [ "$PWD" = "$1" ] || exit 1
+    case $(ls -ld .) in ??????????+*) exit 2 ;; esac
+  ) 2>/dev/null
+  case $? in
+    0) listless=1 ;;
+    2) ;;
+    *) return 0 ;;
+  esac
+  sure=$1
+  shift
+  if ! { printf 'beside %s\n' "$@" >>"$r/journal"; } 2>/dev/null; then sure= listless=; fi
+  sync -- "$r/journal" 2>/dev/null
+  return 0
 }
 # What a step changes: `p`, a name in the directory that was entered, once `at DIRECTORY NAME` has gone there; `path` is for people.
 at() {
@@ -528,10 +546,12 @@ rename() {
 }
 
 # Files. `candidate` opens the new file as 9; nothing is ever written by a name that another could have put there.
+# A second argument is the umask that makes a new file as it is to be.
 candidate() {
   if [ -d "$p" ] && [ ! -L "$p" ]; then refuse "$path is a directory" || exit 1; fi
   stand "$1" || exit
-  umask 077
+  made=
+  if [ -n "${2-}" ] && [ -n "$listless" ] && [ ! -e "$p" ] && [ ! -L "$p" ]; then made=1; umask "$2"; else umask 077; fi
   set -C
   exec 9>"$t" || exit
   set +C
@@ -591,8 +611,9 @@ complete() {
   exec 9>&-
   # What the shell itself has written, by a printf that writes what it is given, is as it was sent.
   if [ -n "${stamp-}" ] || [ -z "$exact" ]; then whole "$t" "$4" "${stamp-}" || exit; fi
-  sync -- "$t" 2>/dev/null
+  if [ -n "$ahead" ]; then write_ahead "$ahead" "$t"; else sync -- "$t" 2>/dev/null; fi
   owner=$1 group=$2 mode=${3:-00644} fresh=1
+  if [ -n "$made" ]; then mode=; fi
   if [ -f "$p" ] && [ ! -L "$p" ]; then
     seen=$(stat -c '%u %g %a' -- "$p") || exit
     given=$3

@@ -371,7 +371,7 @@ fn body_of(out: &mut String, plan: &ApplyPlan, verify: &ProbeScript, first_verif
     let with_steps = with_steps.chain(plan.left.iter().copied()).collect();
     let held = plan.held();
     let mut holds = false;
-    let mut sure = step::sure(&plan.steps).into_iter();
+    let mut sure = step::sure(plan).into_iter();
     for step in &plan.steps {
         if let (Some(first), false) = (held.first(), holds || !step.serves.iter().all(|n| held.contains(n))) {
             holds = true;

@@ -94,7 +94,8 @@ pub(super) fn text(plan: &ApplyPlan, step: &ApplyStep) -> String {
     let _ = match &step.act {
         Act::Step(Step::Run(command)) => write!(out, "{}", run(command, limit)),
         Act::Step(Step::ReplaceFile { path, body, attributes, validate, fresh }) => {
-            let _ = writeln!(out, "candidate {temporary}");
+            let umask = umask(attributes, body).unwrap_or_default();
+            let _ = writeln!(out, "candidate {temporary} {umask}");
             if !inline(body) && used_once(plan, body) {
                 let _ = writeln!(out, "adopt {} || exit", body.digest.as_str());
             } else {
@@ -155,31 +156,40 @@ pub(super) fn exact(plan: &ApplyPlan) -> String {
 
 /// For each step what goes before it: of files that follow one another in a directory, the first has it looked at for all
 /// of them. Nothing else that may come between leaves it as it was for sure.
-pub(super) fn sure(steps: &[ApplyStep]) -> Vec<String> {
+pub(super) fn sure(plan: &ApplyPlan) -> Vec<String> {
     const FEW: usize = 3;
+    const MANY: usize = 200;
     let directory = |step: &ApplyStep| match &step.act {
-        Act::Step(Step::ReplaceFile { path, validate: None, .. }) => Some(split(path).0.to_owned()),
+        Act::Step(Step::ReplaceFile { path, validate: None, .. }) if !path.contains('\n') => {
+            Some(split(path).0.to_owned()).filter(|directory| !directory.is_empty())
+        }
         _ => None,
     };
     let mut out = vec![];
-    for run in steps.chunk_by(|a, b| directory(a).is_some() && directory(a) == directory(b)) {
-        let first = match run.first().and_then(directory).filter(|d| run.len() >= FEW && !d.is_empty()) {
-            Some(directory) => format!("be_sure {}\n", word(&directory)),
-            None => "sure=\n".to_owned(),
-        };
-        out.push(first);
-        out.extend(run.iter().skip(1).map(|_| String::new()));
-    }
-    // One after another that is sure of nothing needs no word.
-    let mut last = "sure=\n".to_owned();
-    for line in &mut out {
-        if *line == last && line == "sure=\n" {
-            line.clear();
-        } else if !line.is_empty() {
-            last.clone_from(line);
+    let mut last_is_sure = false;
+    for run in plan.steps.chunk_by(|a, b| directory(a).is_some() && directory(a) == directory(b)) {
+        for run in run.chunks(MANY) {
+            let sure = run.first().and_then(directory).filter(|_| run.len() >= FEW);
+            out.push(match &sure {
+                Some(directory) => {
+                    let paths =
+                        run.iter().filter_map(|s| Some(format!("{} {}", s.slot, beside(path(&s.act)?, plan, s.slot))));
+                    format!("be_sure {} {}\n", word(directory), words(paths))
+                }
+                None if last_is_sure => "sure= listless=\n".to_owned(),
+                None => String::new(),
+            });
+            last_is_sure = sure.is_some();
+            out.extend(run.iter().skip(1).map(|_| String::new()));
         }
     }
     out
+}
+
+/// The umask that makes a new file with this mode: nothing of it is to be secret, or to be run.
+fn umask(attributes: &Attributes, body: &Body) -> Option<String> {
+    let mode = attributes.mode.unwrap_or(0o644);
+    (!body.secret && mode & !0o666 == 0).then(|| format!("{:03o}", 0o666 & !mode))
 }
 
 /// The directory that it is in, and its name there.

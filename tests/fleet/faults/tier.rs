@@ -13,8 +13,14 @@ pub enum Wholeness {
 pub struct Tier;
 
 /// The managed files, whose every line names the version, and what the service that was restarted has read.
-const FILES: &[&str] =
-    &["/etc/faults.conf", "/srv/faults/large", "/etc/systemd/system/faults.service", "/etc/cron.d/faults"];
+const FILES: &[&str] = &[
+    "/etc/faults.conf",
+    "/srv/faults/large",
+    "/srv/faults/one",
+    "/srv/faults/two",
+    "/etc/systemd/system/faults.service",
+    "/etc/cron.d/faults",
+];
 
 impl Tier {
     pub fn new(fleet: &Fleet) -> Self {
@@ -49,6 +55,13 @@ impl Tier {
     - file: /srv/faults/large
       source: large
       owner: faults
+    - file: /srv/faults/one
+      content: of version {v}
+    - file: /srv/faults/two
+      content: of version {v}
+      mode: "0600"
+    - file: /srv/faults/new-{v}
+      content: of version {v}
     - symlink: /srv/faults/current
       target: /srv/{v}
     - file: /etc/faults.conf
