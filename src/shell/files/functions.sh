@@ -4,10 +4,9 @@
 # of one `0` or `1` a path, a digest a line for each `1`, then `T index length`, a line break and the text for each small
 # file whose digest is another than the listed one, `A index lost` if such a file has an access control list that does not
 # outlive its replacement (`A index kept` if it does), `B index mounted` or `B index fixed` if it cannot be replaced, and
-# `.` at the end. What a pipe, a device or a link leads to is not
-# read, and a large file is not if its size alone says that it is another. Lines of tools are matched to their paths, for a
-# file may go in between. Numbered variables, because to cut a long text piece by piece takes a time that grows by the
-# square of its length.
+# `.` at the end. What a pipe, a device or a link leads to is not read, and a large file is not if its size alone says that
+# it is another. Lines of tools are matched to their paths, for a file may go in between. Numbered variables, because to
+# cut a long text piece by piece takes a time that grows by the square of its length.
 #
 # `$known`, which only an apply sets, is a file of lines `digest|stat|path`: what this very script has written and hashed is
 # not read again, as long as nothing has touched it since.
@@ -98,18 +97,19 @@ digests() {
   j=0; other=
   for p do
     eval "got=\$got_$j want=\$want_$j"
-    case $got in '' | "${want%:*}") ;; *) other="$other $j"; text "$((i + j))" "$p" ;; esac
+    case $got in '' | "${want%:*}") ;; *) other=1; eval "other_$j=1"; text "$((i + j))" "$p" ;; esac
     j=$((j + 1))
   done
   if [ -n "$other" ]; then lists "$@"; fi
   printf '.\n'
 }
-# What stands in the way of other contents, of those in `$other`: an access control list, for which ls(1) has a +, a mount
+# What stands in the way of other contents, of those whose `other_0`, `other_1` … is set: an access control list, for which ls(1) has a +, a mount
 # on the file itself, and the attribute `i` of lsattr(1).
 lists() {
-  j=0
+  j=0; n=0
   for p do
-    case "$other " in *" $j "*) set -- "$@" "$p" ;; esac
+    eval "is=\${other_$j-}; unset other_$j"
+    if [ -n "$is" ]; then set -- "$@" "$p"; n=$((n + 1)); eval "at_$n=$j"; fi
     shift
     j=$((j + 1))
   done
@@ -134,12 +134,11 @@ lists() {
       n=0
       for p do
         n=$((n + 1))
-        case $l in *" $p") $part "$((i + $(nth "$n" $other)))" "$p" ;; esac
+        case $l in *" $p") eval "j=\$at_$n"; $part "$((i + j))" "$p" ;; esac
       done
     done
   }
 }
-nth() { shift "$1"; printf %s "$1"; }
 fixed() { printf 'B %s fixed\n' "$1"; }
 mounted_on() { printf 'B %s mounted\n' "$1"; }
 list() {
