@@ -26,11 +26,11 @@ pub struct Params {
     pub command: Option<String>,
     /// A path: where it is there, the command is not run. By default none.
     pub creates: Option<String>,
-    /// A command that looks: if it succeeds, the command is not run. It is run while planning, so it must not change
-    /// anything, and it has 40 seconds for that. By default none.
+    /// A command that looks: if it succeeds, the command is not run. It is run while planning, as whom the command is, so
+    /// it must not change anything, and it has 40 seconds for that. By default none.
     pub unless: Option<String>,
-    /// A command that looks: only if it succeeds, the command is run. It is run while planning, so it must not change
-    /// anything, and it has 40 seconds for that. By default none.
+    /// A command that looks: only if it succeeds, the command is run. It is run while planning, as whom the command is, so
+    /// it must not change anything, and it has 40 seconds for that. By default none.
     pub onlyif: Option<String>,
     /// Whether it is run only when a resource notifies it. The default is `false`.
     #[serde(default)]
@@ -201,7 +201,7 @@ impl ResourceType for Exec {
         for want in wants {
             for guard in [&want.params.unless, &want.params.onlyif].into_iter().flatten() {
                 let shown = if want.sensitive { SECRET } else { guard };
-                probe.guard(guard, want.params.cwd.as_deref(), shown);
+                probe.guard(guard, want.params.cwd.as_deref(), want.become_user.as_deref(), shown);
             }
         }
     }
@@ -238,8 +238,9 @@ impl ResourceType for Exec {
         {
             return Ok(None);
         }
-        // Where its folder is made before it, it is asked again right before the command.
-        let made = want.params.cwd.as_deref().is_some_and(|cwd| ahead.brings("directory", cwd));
+        // If its folder or its user is made before it, it is asked again right before the command.
+        let made = want.params.cwd.as_deref().is_some_and(|cwd| ahead.brings("directory", cwd))
+            || want.become_user.as_deref().is_some_and(|user| ahead.brings("user", user) || ahead.may_bring_anything());
         for (name, answer) in [("unless", &seen.unless), ("onlyif", &seen.onlyif)] {
             if let Some(Answer::None(why)) = answer.as_ref().filter(|_| !made) {
                 let why = if want.sensitive { SECRET } else { why };

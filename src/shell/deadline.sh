@@ -16,3 +16,17 @@ limited() {
   kill "$w" 2>/dev/null
   return "$n"
 }
+# `as SECONDS USER TEXT` runs a text as another user, if one is named.
+as() {
+  if [ -z "$2" ] || [ "$2" = "$(id -un)" ] || [ "$2" = "$(id -u)" ]; then
+    limited "$1" sh -c "$3"
+  elif [ "$(id -u)" != 0 ]; then
+    limited "$1" sudo -n -H -u "$2" -- sh -c "$3"
+  elif command -v su >/dev/null; then
+    limited "$1" su -s /bin/sh -c "$3" -- "$2"
+  elif command -v runuser >/dev/null; then
+    limited "$1" runuser -s /bin/sh -c "$3" -- "$2"
+  else
+    limited "$1" sudo -n -H -u "$2" -- sh -c "$3"
+  fi
+}

@@ -155,9 +155,12 @@ impl ProbeScript {
     /// Runs a guard: a foreign command that decides whether an `exec` has to run. Its exit status is the answer, and what
     /// it said of errors is the body if it could not be run (126, 127; 125 if its folder is not there; 124 if it was
     /// stopped at its deadline). `shown` is what a plan says of it.
-    pub fn guard(&mut self, command: &str, cwd: Option<&str>, shown: &str) {
+    pub fn guard(&mut self, command: &str, cwd: Option<&str>, user: Option<&str>, shown: &str) {
         self.guards.push(shown.to_owned());
-        self.asks.push(format!("guarded {GUARD_SECONDS} {}\n", words([cwd.unwrap_or_default(), command])).into());
+        // Whatever status it ends with, that of the deadline is the deadline's alone.
+        let text = format!("( eval {} ); n=$?; if [ $n = 124 ]; then n=1; fi; exit $n", word(command));
+        let given = [user.unwrap_or_default(), cwd.unwrap_or_default(), &text];
+        self.asks.push(format!("guarded {GUARD_SECONDS} {}\n", words(given)).into());
     }
 
     /// The foreign commands this probe runs, as they are shown.

@@ -24,7 +24,7 @@ keys_here() {
   if [ "$size" -gt 262144 ]; then refuse "$PWD/authorized_keys has $size bytes, and 262144 are read at most"; return 1; fi
   while IFS= read -r l || [ -n "$l" ]; do printf 'key\t%s\n' "$l"; done <&8
 }
-# A guard of an exec, by the seconds it has, its folder and its text. If it could not be run, it is run again for what it
+# A guard of an exec, by the seconds it has, the user it is run as, its folder and its text. If it could not be run, it is run again for what it
 # says of that. The status 124 is for the deadline alone.
 guarded() {
   if [ -z "${T+set}" ]; then deadlines; fi
@@ -37,6 +37,7 @@ guarded() {
   return $status
 }
 guard() (
-  if [ -n "$2" ]; then cd -- "$2" || exit 125; fi
-  limited "$1" sh -c '( eval "$1" ); n=$?; if [ $n = 124 ]; then n=1; fi; exit $n' sh "$3"
+  if [ -n "$3" ]; then cd -- "$3" || exit 125; fi
+  if [ -n "$2" ] && ! id -u -- "$2" >/dev/null 2>&1; then echo "there is no user $2" >&2; exit 125; fi
+  as "$1" "$2" "$4"
 )

@@ -55,6 +55,26 @@ fn root_follows_nobody() {
     assert_eq!(keys, "good 700\ngood 600");
 }
 
+/// What a guard finds in a user's own folder is the user's: root does not run it.
+#[test]
+fn a_guard_is_run_as_whom_its_command_is() {
+    let fleet = Fleet::up(&[("web1", Kind::Debian), ("box", Kind::Busybox)]);
+    let resources = "    - user: app\n      home: /home/app\n    - exec: work\n      command: id -un >>/home/app/ran\n      unless: id -un >>/tmp/asked; test -s /home/app/ran\n      cwd: /home/app\n      become_user: app\n      require: user[app]\n";
+    let site = manifest(&fleet, &format!("- hosts: all\n  resources:\n{resources}"));
+    trueup(&fleet, "apply", &site, &["--yes"]).code(0);
+    trueup(&fleet, "plan", &site, &[]).code(0);
+    for host in fleet.hosts() {
+        assert_eq!(host.sh("cat /home/app/ran; sort -u /tmp/asked").text(), "app\napp", "{}", host.name);
+    }
+    let nobody =
+        resources.replace("    - user: app\n      home: /home/app\n", "").replace(": app\n", ": nobody-knows\n");
+    let site =
+        manifest(&fleet, &format!("- hosts: all\n  resources:\n{}", nobody.replace("      require: user[app]\n", "")));
+    trueup(&fleet, "plan", &site, &[])
+        .code(3)
+        .says("its guard `unless` gives no answer: there is no user nobody-knows");
+}
+
 #[test]
 fn nor_does_it_while_somebody_swaps_directories_for_links() {
     let fleet = Fleet::up(&[("web1", Kind::Debian)]);

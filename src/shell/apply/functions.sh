@@ -38,13 +38,13 @@ gate() {
   printf '' >"$o"
   new=
 }
-# Whether a command still has to be run: `needed SECONDS DIRECTORY CREATES UNLESS ONLYIF`.
+# Whether a command still has to be run: `needed SECONDS USER DIRECTORY CREATES UNLESS ONLYIF`.
 needed() {
-  if [ -e "$3" ] || [ -L "$3" ]; then return 1; fi
+  if [ -e "$4" ] || [ -L "$4" ]; then return 1; fi
   (
-    if [ -n "$2" ]; then cd -- "$2" || exit 0; fi
-    if [ -n "$4" ] && limited "$1" sh -c "$4"; then exit 1; fi
-    if [ -n "$5" ] && ! limited "$1" sh -c "$5"; then exit 1; fi
+    if [ -n "$3" ]; then cd -- "$3" || exit 0; fi
+    if [ -n "$5" ] && as "$1" "$2" "$5"; then exit 1; fi
+    if [ -n "$6" ] && ! as "$1" "$2" "$6"; then exit 1; fi
     exit 0
   ) >/dev/null 2>&1 </dev/null
 }
@@ -658,19 +658,4 @@ link() {
 }
 remove_one() {
   if [ -d "$p" ] && [ ! -L "$p" ]; then rmdir -- "$p"; else rm -f -- "$p"; fi
-}
-
-# Programs.
-as() {
-  if [ "$2" = "$(id -un)" ] || [ "$2" = "$(id -u)" ]; then
-    limited "$1" sh -c "$3"
-  elif [ "$(id -u)" != 0 ]; then
-    limited "$1" sudo -n -H -u "$2" -- sh -c "$3"
-  elif command -v su >/dev/null; then
-    limited "$1" su -s /bin/sh -c "$3" -- "$2"
-  elif command -v runuser >/dev/null; then
-    limited "$1" runuser -s /bin/sh -c "$3" -- "$2"
-  else
-    limited "$1" sudo -n -H -u "$2" -- sh -c "$3"
-  fi
 }

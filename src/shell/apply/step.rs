@@ -25,11 +25,11 @@ pub(super) fn seconds(deadline: Duration) -> u64 {
 
 /// What is asked before it begins, where it may be needless by then; else nothing.
 pub(super) fn needed(act: &Act, step_deadline: Duration) -> String {
-    let Act::Step(Step::Run(Command { guards, cwd, .. })) = act else { return String::new() };
+    let Act::Step(Step::Run(Command { guards, cwd, user, .. })) = act else { return String::new() };
     if guards.is_none() {
         return String::new();
     }
-    let given = [cwd, &guards.creates, &guards.unless, &guards.onlyif];
+    let given = [user, cwd, &guards.creates, &guards.unless, &guards.onlyif];
     let given = given.map(|text| text.clone().unwrap_or_default());
     format!("needed {} {}", seconds(step_deadline), words(given))
 }
