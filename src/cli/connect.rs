@@ -10,13 +10,13 @@ use crate::engine::source::ManifestHost;
 use crate::inventory::connection;
 use crate::language::diagnostic::Diagnostic;
 use crate::language::scope::Scope;
+use crate::manifest::reserved;
 use crate::model::secret::Secret;
 use crate::saved::{Reach, SshPlace};
 use crate::transport::openssh::{Configuration, Destination};
 use crate::transport::ssh::{self, SshOptions};
 use crate::transport::{Agent, Become, BoxFuture, Connection, Target, TransportError, local};
 use minijinja::Value;
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -173,12 +173,7 @@ pub fn way(
 ) -> Result<Way, Diagnostic> {
     let templates = &loaded.project.templates;
     let layers = host.vars.iter().chain([&loaded.project.extra_vars]).cloned().collect();
-    let fixed = HashMap::from([
-        ("inventory_hostname".to_owned(), Value::from(host.name.as_str())),
-        ("inventory_hostname_short".to_owned(), host.name.split('.').next().map(Value::from).unwrap_or_default()),
-        ("group_names".to_owned(), host.group_names.iter().map(|g| Value::from(g.as_str())).collect()),
-        ("groups".to_owned(), groups.clone()),
-    ]);
+    let fixed = reserved::values(&host.name, &host.group_names, groups);
     let scope = Scope::new(templates.clone(), layers, fixed);
     let c = connection::read(&mut |name| scope.written(name).map(|node| templates.render(node, &scope)).transpose())?;
     let plays: Vec<_> = host.plays.iter().filter_map(|n| loaded.project.plays.get(*n)).collect();

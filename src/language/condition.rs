@@ -3,6 +3,8 @@
 //!
 //! The order of precedence is Jinja's: `or`, then `and`, then `not`. An `if … else` is one operand.
 
+use super::depth::string;
+
 /// A condition, its operands as written.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Condition<'a> {
@@ -89,7 +91,7 @@ fn scan<'a>(text: &'a str, mut see: impl FnMut(usize, usize, &'a str)) {
         let mut chars = rest.chars();
         let Some(c) = chars.next() else { return };
         let length = match c {
-            '\'' | '"' => quoted(rest, c),
+            '\'' | '"' => string(rest.as_bytes()),
             c if c.is_alphanumeric() || c == '_' => {
                 rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len())
             }
@@ -104,20 +106,6 @@ fn scan<'a>(text: &'a str, mut see: impl FnMut(usize, usize, &'a str)) {
         }
         at += length;
     }
-}
-
-/// How long a text in quotes is, with them.
-fn quoted(text: &str, quote: char) -> usize {
-    let mut escaped = false;
-    for (n, c) in text.char_indices().skip(1) {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            c if c == quote => return n + c.len_utf8(),
-            _ => {}
-        }
-    }
-    text.len()
 }
 
 fn split<'a>(text: &'a str, words: &[(usize, &str)], by: &str) -> Vec<&'a str> {

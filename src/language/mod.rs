@@ -9,7 +9,6 @@ pub mod filters;
 pub mod mask;
 mod methods;
 pub mod node;
-mod printf;
 mod rewrite;
 pub mod scope;
 pub mod settings;

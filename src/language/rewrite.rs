@@ -208,7 +208,7 @@ fn operand(text: &str, tokens: &[Token], first: usize) -> Option<usize> {
     let mut n = first;
     let token = tokens.get(n)?;
     match token.kind {
-        Kind::Mark(b'(' | b'[' | b'{') => n = closing(tokens, n)?,
+        Kind::Mark(b'(' | b'[' | b'{') => n = other_bracket(tokens, n..tokens.len())?,
         Kind::Name if matches!(slice(token), "not" | "and" | "or" | "if" | "else" | "in" | "is") => return None,
         Kind::Mark(_) => return None,
         _ => {}
@@ -216,41 +216,23 @@ fn operand(text: &str, tokens: &[Token], first: usize) -> Option<usize> {
     loop {
         match tokens.get(n + 1).map(|t| t.kind) {
             Some(Kind::Mark(b'.')) if tokens.get(n + 2).is_some_and(|t| t.kind == Kind::Name) => n += 2,
-            Some(Kind::Mark(b'(' | b'[')) => n = closing(tokens, n + 1)?,
+            Some(Kind::Mark(b'(' | b'[')) => n = other_bracket(tokens, n + 1..tokens.len())?,
             _ => return tokens.get(n).map(|t| t.end),
         }
     }
 }
 
-fn closing(tokens: &[Token], open: usize) -> Option<usize> {
-    let mut depth = 0_usize;
-    for (n, token) in tokens.iter().enumerate().skip(open) {
-        match token.kind {
-            Kind::Mark(b'(' | b'[' | b'{') => depth += 1,
-            Kind::Mark(b')' | b']' | b'}') => {
-                depth = depth.checked_sub(1)?;
-                if depth == 0 {
-                    return Some(n);
-                }
-            }
-            _ => {}
-        }
-    }
-    None
-}
-
-fn opening(tokens: &[Token], close: usize) -> Option<usize> {
-    let mut depth = 0_usize;
-    for n in (0..=close).rev() {
+/// The other bracket of the first of these places.
+fn other_bracket(tokens: &[Token], places: impl Iterator<Item = usize>) -> Option<usize> {
+    let mut depth = 0_isize;
+    for n in places {
         match tokens.get(n)?.kind {
-            Kind::Mark(b')' | b']' | b'}') => depth += 1,
-            Kind::Mark(b'(' | b'[' | b'{') => {
-                depth = depth.checked_sub(1)?;
-                if depth == 0 {
-                    return Some(n);
-                }
-            }
-            _ => {}
+            Kind::Mark(b'(' | b'[' | b'{') => depth += 1,
+            Kind::Mark(b')' | b']' | b'}') => depth -= 1,
+            _ => continue,
+        }
+        if depth == 0 {
+            return Some(n);
         }
     }
     None
@@ -265,7 +247,7 @@ fn chain(text: &str, tokens: &[Token], behind: usize, edits: &mut Vec<Edit>) {
         let before = n.checked_sub(1).and_then(|n| tokens.get(n)).map(|t| t.kind);
         match token.kind {
             Kind::Mark(b']') => {
-                let Some(open) = opening(tokens, n) else { return };
+                let Some(open) = other_bracket(tokens, (0..=n).rev()) else { return };
                 let inside = tokens.get(open + 1..n).unwrap_or_default();
                 let (Some(first), Some(above)) = (tokens.get(open), open.checked_sub(1)) else { return };
                 // A slice is no key, and a list by itself no lookup.
@@ -332,7 +314,7 @@ pub(super) fn add_to(env: &mut Environment<'static>) {
         }
         Ok(value)
     });
-    env.add_function(PRINTF, |format: &str, value: Value| super::printf::printf(format, &value));
+    env.add_function(PRINTF, |format: &str, value: Value| super::filters::printf(format, &value));
     env.add_function(COPY, |value: Value| copy(&value, 0));
 }
 

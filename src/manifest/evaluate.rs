@@ -5,6 +5,7 @@ use super::health;
 use super::module;
 use super::play::{Declaration, Play};
 use super::project::Project;
+use super::reserved;
 use crate::catalog::departed::Removal;
 use crate::catalog::draft::Draft;
 use crate::catalog::entry::{Entry, References};
@@ -65,13 +66,8 @@ pub fn compile_with(
     let mut evaluator = Evaluator { project, draft: Draft::new(host.name, facts) };
     for play in &host.plays {
         let layers = host.vars.iter().copied().chain([&play.vars, &project.extra_vars]);
-        let fixed = HashMap::from([
-            ("facts".to_owned(), facts_value.clone()),
-            ("inventory_hostname".to_owned(), Value::from(host.name)),
-            ("inventory_hostname_short".to_owned(), host.name.split('.').next().map(Value::from).unwrap_or_default()),
-            ("group_names".to_owned(), host.group_names.iter().map(|g| Value::from(g.as_str())).collect()),
-            ("groups".to_owned(), host.groups.clone()),
-        ]);
+        let mut fixed = reserved::values(host.name, host.group_names, host.groups);
+        fixed.insert("facts".to_owned(), facts_value.clone());
         let scope = Scope::new(project.templates.clone(), layers.cloned().collect(), fixed);
         let inherited = Inherited { tags: play.tags.clone(), ..Inherited::default() };
         evaluator.declare(&play.resources, &scope, &inherited, 0);

@@ -1,7 +1,7 @@
 //! Ways onto a host, and what an operator is told where there is none.
 
 use crate::host::{Fleet, Kind};
-use crate::trueup::{Ran, Trueup, manifest, run, run_with, trueup};
+use crate::trueup::{Ran, Trueup, manifest, run, run_with, trueup, with_inventory};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -17,14 +17,6 @@ fn as_user(fleet: &Fleet, host: &str, user: &str) -> String {
     let host = fleet.host(host);
     std::fs::write(&path, format!("{} ansible_host={} ansible_user={user}\n", host.name, host.address)).unwrap();
     path.display().to_string()
-}
-
-fn with_inventory(fleet: &Fleet, command: &str, site: &Path, inventory: &str, more: &[&str]) -> Ran {
-    let mut args: Vec<String> = [command, &site.display().to_string(), "-i", inventory].map(str::to_owned).to_vec();
-    args.extend(["--known-hosts".into(), fleet.known_hosts().display().to_string()]);
-    args.extend(["--private-key".into(), fleet.key().display().to_string()]);
-    args.extend(more.iter().map(|a| (*a).to_owned()));
-    run(&args)
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Hosts that are not as most are.
 
 use crate::host::{Fleet, Kind};
-use crate::trueup::{manifest, on, run, trueup};
+use crate::trueup::{manifest, on, run, trueup, with_inventory};
 
 /// A manifest with contents that are streamed, a command, a guard and a secret.
 fn of_all_kinds(fleet: &Fleet) -> std::path::PathBuf {
@@ -26,13 +26,9 @@ fn whatever_the_login_shell_is() {
         host.sh("echo 'echo hello from cshrc' >~admin/.cshrc; echo 'echo hello' | tee ~admin/.zshenv ~admin/.bashrc >/dev/null; mkdir -p ~admin/.config/fish; echo 'echo hello' >~admin/.config/fish/config.fish").text();
         let inventory = fleet.dir().join("admin.ini");
         std::fs::write(&inventory, format!("web1 ansible_host={} ansible_user=admin\n", host.address)).unwrap();
+        let inventory = inventory.display().to_string();
         let with = |command: &str, more: &[&str]| {
-            let mut args = vec![command.to_owned(), site.display().to_string()];
-            args.extend(["-i".to_owned(), inventory.display().to_string(), "--become".to_owned()]);
-            args.extend(["--known-hosts".to_owned(), fleet.known_hosts().display().to_string()]);
-            args.extend(["--private-key".to_owned(), fleet.key().display().to_string()]);
-            args.extend(more.iter().map(|a| (*a).to_owned()));
-            run(&args)
+            with_inventory(&fleet, command, &site, &inventory, &[&["--become"], more].concat())
         };
         with("apply", &["--yes"]).code(0);
         with("plan", &[]).code(0);
@@ -176,13 +172,9 @@ fn a_host_behind_two_bastions_each_with_a_user_of_its_own() {
     ] {
         let inventory = fleet.dir().join("two.ini");
         std::fs::write(&inventory, format!("{place}{args}\n")).unwrap();
+        let inventory = inventory.display().to_string();
         let with = |command: &str, more: &[&str]| {
-            let mut args = vec![command.to_owned(), site.display().to_string()];
-            args.extend(["-i".to_owned(), inventory.display().to_string(), "--ssh-config".to_owned(), config.clone()]);
-            args.extend(["--known-hosts".to_owned(), fleet.known_hosts().display().to_string()]);
-            args.extend(["--private-key".to_owned(), fleet.key().display().to_string()]);
-            args.extend(more.iter().map(|a| (*a).to_owned()));
-            run(&args)
+            with_inventory(&fleet, command, &site, &inventory, &[&["--ssh-config", &config], more].concat())
         };
         web.sh("rm -rf /opt/*").text();
         with("apply", &["--yes"]).code(0);

@@ -37,6 +37,15 @@ pub fn trueup(fleet: &Fleet, command: &str, manifest: &Path, more: &[&str]) -> R
     run_with(&arguments(fleet, command, manifest, more), &env.each_ref().map(|(name, dir)| (*name, dir.as_str())))
 }
 
+/// Runs `trueup COMMAND MANIFEST` with another inventory than the fleet's own.
+pub fn with_inventory(fleet: &Fleet, command: &str, site: &Path, inventory: &str, more: &[&str]) -> Ran {
+    let mut args: Vec<String> = [command, &site.display().to_string(), "-i", inventory].map(str::to_owned).to_vec();
+    args.extend(["--known-hosts".into(), fleet.known_hosts().display().to_string()]);
+    args.extend(["--private-key".into(), fleet.key().display().to_string()]);
+    args.extend(more.iter().map(|a| (*a).to_owned()));
+    run(&args)
+}
+
 /// Runs a command that needs no manifest.
 pub fn on(fleet: &Fleet, words: &[&str]) -> Ran {
     let mut args: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();

@@ -74,6 +74,11 @@ pub fn hash(state: &State, value: &Value, args: &Args) -> Result<Value, Error> {
     }))
 }
 
+/// A digest's first 16 bytes as a number.
+pub fn leading(digest: &[u8]) -> u128 {
+    digest.iter().take(16).fold(0, |sum, byte| sum << 8 | u128::from(*byte))
+}
+
 /// For what others have named by it: it withstands nobody.
 pub fn md5(_: &State, value: &Value, _: &Args) -> Result<Value, Error> {
     Ok(Value::from(hex(Md5::digest(bytes(value, Encoding::Utf8)?))))
@@ -88,8 +93,7 @@ pub fn to_uuid(_: &State, value: &Value, args: &Args) -> Result<Value, Error> {
     let number = u128::from_str_radix(&namespace, 16).ok().filter(|_| namespace.len() == 32);
     let number = number.ok_or_else(|| wrong("`namespace` is no UUID"))?;
     let digest = Sha1::new().chain_update(number.to_be_bytes()).chain_update(bytes(value, Encoding::Utf8)?).finalize();
-    let high = digest.iter().take(16).fold(0_u128, |sum, byte| sum << 8 | u128::from(*byte));
-    let uuid = high & !(0xf << 76) & !(0x3 << 62) | 5 << 76 | 2 << 62;
+    let uuid = leading(&digest) & !(0xf << 76) & !(0x3 << 62) | 5 << 76 | 2 << 62;
     let text = format!("{uuid:032x}");
     let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|range| text.get(range).unwrap_or_default());
     Ok(Value::from(parts.join("-")))

@@ -14,6 +14,7 @@ mod markup;
 mod numbers;
 mod passwords;
 mod paths;
+mod printf;
 mod regexes;
 mod sizes;
 mod text;
@@ -24,6 +25,7 @@ mod yaml;
 use args::Args;
 use minijinja::value::{Rest, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
+pub(super) use printf::printf;
 
 /// A filter or test: its parameters in the order in which they can be given without a name, and what it does.
 struct Entry {

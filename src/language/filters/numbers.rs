@@ -1,6 +1,7 @@
 //! Numbers, and what is chosen by them. What is random has a seed: a template is to come to the same text each time.
 
 use super::args::{Args, is_list, items};
+use super::encoding::leading;
 use super::wrong;
 use minijinja::{Error, State, Value};
 use sha2::{Digest, Sha256};
@@ -61,8 +62,7 @@ impl Random {
     fn below(&mut self, end: u64) -> u64 {
         let digest = Sha256::new().chain_update(self.drawn.to_be_bytes()).chain_update(&self.seed).finalize();
         self.drawn += 1;
-        let high = digest.iter().take(16).fold(0_u128, |sum, byte| sum << 8 | u128::from(*byte));
-        u64::try_from(high % u128::from(end.max(1))).unwrap_or_default()
+        u64::try_from(leading(&digest) % u128::from(end.max(1))).unwrap_or_default()
     }
 }
 

@@ -99,10 +99,7 @@ pub fn wordwrap(_: &State, value: &Value, args: &Args) -> Result<Value, Error> {
 /// A value as Python shows it, on one line.
 pub fn pprint(state: &State, value: &Value, _: &Args) -> Result<Value, Error> {
     super::json::plain(state, value, 0)?;
-    Ok(match value.as_str() {
-        Some(_) => Value::from(Value::from_iter([value.clone()]).to_string().trim_matches(['[', ']'])),
-        None => Value::from(value.to_string()),
-    })
+    Ok(Value::from(super::printf::shown(value)))
 }
 
 /// The name of Python's type.

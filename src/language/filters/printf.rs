@@ -1,11 +1,8 @@
 //! `format % values`, as Python has it for text. Source: "printf-style String Formatting" in Python's reference.
 
+use super::wrong;
 use minijinja::value::ValueKind;
-use minijinja::{Error, ErrorKind, Value};
-
-fn wrong(what: impl Into<String>) -> Error {
-    Error::new(ErrorKind::InvalidOperation, what.into())
-}
+use minijinja::{Error, Value};
 
 /// The widest that one value is made.
 const WIDEST: usize = 10_000;
@@ -25,7 +22,7 @@ struct Spec {
 ///
 /// # Errors
 /// Too many values or too few, and a number's place for what is none.
-pub(super) fn printf(format: &str, values: &Value) -> Result<Value, Error> {
+pub fn printf(format: &str, values: &Value) -> Result<Value, Error> {
     let given: Vec<Value> = match values.kind() {
         ValueKind::Seq => values.try_iter()?.collect(),
         _ => vec![values.clone()],
@@ -95,6 +92,14 @@ pub(super) fn printf(format: &str, values: &Value) -> Result<Value, Error> {
     Ok(Value::from(out))
 }
 
+/// A value as Python shows it, text in quotes.
+pub fn shown(value: &Value) -> String {
+    match value.as_str() {
+        Some(_) => Value::from_iter([value.clone()]).to_string().trim_matches(['[', ']']).to_owned(),
+        None => value.to_string(),
+    }
+}
+
 fn placed(spec: &Spec, kind: char, value: &Value) -> Result<String, Error> {
     let no_number = || wrong(format!("`%{kind}` wants a number"));
     let float = || f64::try_from(value.clone()).ok().filter(|_| value.is_number()).ok_or_else(no_number);
@@ -108,10 +113,7 @@ fn placed(spec: &Spec, kind: char, value: &Value) -> Result<String, Error> {
             let text = value.to_string();
             (false, spec.precision.map_or(text.clone(), |most| text.chars().take(most).collect()))
         }
-        'r' | 'a' => match value.as_str() {
-            Some(_) => (false, Value::from_iter([value.clone()]).to_string().trim_matches(['[', ']']).to_owned()),
-            None => (false, value.to_string()),
-        },
+        'r' | 'a' => (false, shown(value)),
         'c' => match value.as_str() {
             Some(text) if text.chars().count() == 1 => (false, text.to_owned()),
             _ => {
